@@ -1,0 +1,1 @@
+"""Durable state: the records, the Store protocol, and its backends."""
