@@ -1,0 +1,63 @@
+# Everything here needs Python >= 3.11, make and git, and nothing else; .venv is made when it is missing or stale.
+
+PY := .venv/bin/python
+SOURCES := $(wildcard gateway connectors storage tests bench tools run.py)
+
+.PHONY: help demo run test check lint format types imports docs bench soak lock clean install install-dev
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: install ## signed webhooks through a sandbox, start to finish; KEEP=1 leaves it running
+	@$(PY) run.py demo $(if $(filter-out 0 no false,$(KEEP)),--keep)
+
+run: install ## serve with what is configured
+	@$(PY) run.py serve
+
+test: install-dev ## the whole suite; PYTEST_ARGS adds options
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+check: install-dev ## what has to pass before a commit: lint, types, import rules, tests, docs
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory imports
+	@$(MAKE) --no-print-directory test
+
+lint: install-dev ## style and likely mistakes
+	@echo '==> ruff'
+	@$(PY) -m ruff check $(SOURCES)
+	@$(PY) -m ruff format --check $(SOURCES)
+
+format: install-dev ## put the code into the one format
+	@$(PY) -m ruff check --fix-only --quiet $(SOURCES)
+	@$(PY) -m ruff format $(SOURCES)
+
+types: install-dev ## mypy, strict
+	@echo '==> mypy'
+	@$(PY) -m mypy $(SOURCES)
+
+imports: install-dev ## who may import whom
+	@echo '==> import-linter'
+	@.venv/bin/lint-imports --no-logo
+
+docs: install-dev ## only the tests of the documentation
+	@$(PY) -m pytest tests/unit/test_docs.py $(PYTEST_ARGS)
+
+bench: install-dev ## measure, and print the figures
+	@$(PY) -m bench
+
+soak: install-dev ## a long run with faults, then the invariants
+	@$(PY) -m tests.soak
+
+lock: install-dev ## resolve pyproject.toml into the lock files; UPGRADE=1 takes the newest
+	@$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)
+
+install:
+	@sh tools/install.sh run
+
+install-dev:
+	@sh tools/install.sh dev
+
+clean: ## remove what can be made again (no database, no key)
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find gateway connectors storage tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
