@@ -1,0 +1,196 @@
+"""The interface that a connector implements: find, create, check. The gateway owns the dangerous order around them."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict
+
+from connectors.models import Account, Candidate, Created, CreateIntent, Customer, Limits, MatchPolicy, Recovery
+from connectors.oauth import TokenStore
+
+API_VERSION = 1
+
+
+class ConnectorConfig(BaseModel):
+    """Base of a connector's config: frozen, unknown keys refused, secrets as `SecretStr`.
+
+    Field descriptions become the console's form, the docs and the error lines of `ledgergate apply`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+ConfigT = TypeVar("ConfigT", bound=ConnectorConfig)
+
+
+class Limiter(Protocol):
+    """The connection's budget of requests, shared by all that use it."""
+
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        """Return a context that is entered when a request may be sent; it counts against rate and concurrency."""
+        ...
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing for `seconds`: the provider has said so."""
+        ...
+
+
+class Unlimited:
+    """A limiter that never waits, for tests."""
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Enter at once."""
+        yield
+
+    def hold(self, seconds: float) -> None:
+        """Ignore it."""
+
+
+class Memory(Protocol):
+    """Small durable facts of a connection, such as the result of a capability probe."""
+
+    async def get(self, key: str) -> str | None:
+        """Return the fact, or None."""
+        ...
+
+    async def put(self, key: str, value: str) -> None:
+        """Store the fact."""
+        ...
+
+
+class DictMemory:
+    """Facts in a dictionary, for tests."""
+
+    def __init__(self) -> None:
+        self._facts: dict[str, str] = {}
+
+    async def get(self, key: str) -> str | None:
+        """Return the fact, or None."""
+        return self._facts.get(key)
+
+    async def put(self, key: str, value: str) -> None:
+        """Keep the fact."""
+        self._facts[key] = value
+
+
+def utc_now() -> datetime:
+    """Return the time, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the gateway lends a connector. Connectors use no other session, clock, or storage."""
+
+    connection: str
+    session: aiohttp.ClientSession = field(repr=False)
+    now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    limiter: Limiter = field(default_factory=Unlimited)
+    memory: Memory = field(default_factory=DictMemory)
+    tokens: TokenStore | None = None
+    user_agent: str = "ledgergate"
+
+
+class Connector(ABC, Generic[ConfigT]):
+    """One kind of system in which customers can be found and created.
+
+    An author writes `find_customers`, `create_customer` and `check`; the rest has defaults. The gateway calls them in
+    this order, and alone decides whether a record is adopted, created or put before a person:
+
+        mapping → hint (`get_customer`) → `find_customers` → match → intent committed → `create_customer`
+    """
+
+    name: ClassVar[str]
+    """The connector's name in settings and URLs; equals the entry point's."""
+    title: ClassVar[str]
+    """The name for people."""
+    config_model: ClassVar[type[ConnectorConfig]]
+    """The pydantic model of the connection's `config`."""
+    api_version: ClassVar[int] = API_VERSION
+    """The version of this interface that the connector was written for."""
+    variants: ClassVar[int] = 1
+    """How many names `create_customer` knows for one customer, for providers where names are unique."""
+    marks_records: ClassVar[bool] = False
+    """Whether created records carry the customer's `reference`, so that a look-up can prove whose they are."""
+
+    def __init__(self, config: ConfigT, host: Host) -> None:
+        self.config = config
+        self.host = host
+
+    # What an author writes -------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def find_customers(self, customer: Customer, *, intent: CreateIntent | None = None) -> Sequence[Candidate]:
+        """Return every record that may be this customer: by e-mail, by name, by marker, inactive ones too.
+
+        With `intent` the gateway looks for what an earlier create may have made, or for the holder of the name that
+        was refused: search for the names of that variant as well. An empty answer means that complete, successful
+        look-ups found nothing. Raises ConnectorError for everything else: an error is never "not found".
+        """
+
+    @abstractmethod
+    async def create_customer(self, customer: Customer, *, intent: CreateIntent) -> Created:
+        """Create the record with one request and return its id.
+
+        The same customer, variant and key must give the same bytes. Never retried inside. Raises
+        DuplicateRefusedError when the provider has an equal record, RejectedError kinds for bad data, ProviderError
+        when the outcome is unknown.
+        """
+
+    @abstractmethod
+    async def check(self) -> Account:
+        """Prove that the credentials work, without writing, and return the account behind them."""
+
+    # What has a default ----------------------------------------------------------------------------------------
+
+    def validate_customer(self, customer: Customer) -> None:  # noqa: B027 - an optional hook, not a forgotten one
+        """Refuse a customer that can never be created (RejectedError kinds), before any request is made. Pure."""
+
+    async def get_customer(self, provider_entity_id: str) -> Candidate | None:
+        """Return the record, or None when the provider says for certain that it does not exist.
+
+        The default knows no look-up by id: hints from the platform are then not adopted.
+        """
+        del provider_entity_id
+        return None
+
+    async def reactivate_customer(self, provider_entity_id: str) -> None:
+        """Make an inactive record active again, where the provider can."""
+        msg = f"{self.name} cannot reactivate {provider_entity_id}"
+        raise NotImplementedError(msg)
+
+    def match_policy(self) -> MatchPolicy:
+        """Return how sure the gateway must be before it adopts a record."""
+        return MatchPolicy()
+
+    def limits(self) -> Limits:
+        """Return the provider's limits for one account."""
+        return Limits()
+
+    def recovery(self) -> Recovery:
+        """Return how a lost answer is settled."""
+        return Recovery()
+
+    def idempotency_scope(self) -> str:
+        """Return what the idempotency key must differ by beside the connection: the provider's account, if known."""
+        return ""
+
+    def console_url(self, provider_entity_id: str) -> str | None:
+        """Return the page of the record in the provider's own application, for people."""
+        del provider_entity_id
+        return None
+
+    async def maintain(self) -> None:  # noqa: B027 - an optional hook, not a forgotten one
+        """Do what is due now and then (about hourly): keep tokens alive, repeat a probe. Writes no customers."""
+
+    def settings_summary(self) -> Mapping[str, str]:
+        """Return settings and probe results worth showing, without secrets."""
+        return {}

@@ -1,0 +1,236 @@
+"""JSON over HTTP for connectors: one request, its outcome sorted into our errors, and a record of it for the attempt."""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+from multidict import CIMultiDictProxy
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from yarl import URL
+
+from connectors.base import Host
+from connectors.errors import (
+    AddressRefusedError,
+    AuthenticationError,
+    ConnectorError,
+    EdgeBlockedError,
+    PermissionRefusedError,
+    ProviderError,
+    RateLimitedError,
+    RejectedError,
+    UnexpectedResponseError,
+    UnreachableError,
+)
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+READS = frozenset({"GET", "HEAD"})
+
+
+class AddressNotAllowedError(OSError):
+    """Raised by the gateway's session for an address that the installation does not allow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request and its answer, without bodies and without secrets, as kept with the attempt."""
+
+    method: str
+    url: str
+    status: int | None
+    milliseconds: float
+    request_id: str | None = None
+    error: str | None = None
+
+
+EXCHANGES: ContextVar[list[Exchange] | None] = ContextVar("exchanges", default=None)
+"""The list into which the running attempt wants its exchanges; None outside of an attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer, whatever its status. Its `repr` shows no body."""
+
+    status: int
+    headers: CIMultiDictProxy[str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body looks like JSON: providers and proxies lie in Content-Type."""
+        return self.body.lstrip()[:1] in (b"{", b"[")
+
+    def json(self) -> Any:  # noqa: ANN401 - JSON is any
+        """Return the decoded body. Raises UnexpectedResponseError when it is none."""
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            msg = f"HTTP {self.status}: the body is not JSON"
+            raise UnexpectedResponseError(msg) from error
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of a `Retry-After` header, at most a day; None when absent or a date."""
+    text = headers.get("Retry-After", "").strip()
+    return min(float(text), 86_400.0) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+
+
+def classify(reply: Reply) -> ConnectorError | None:
+    """Return the error that a status alone tells, None for 2xx. Connectors wrap it with what their bodies tell."""
+    status, wait = reply.status, retry_after(reply.headers)
+    detail = f"HTTP {status}"
+    if 200 <= status < 300:
+        return None
+    if status == 429:
+        return RateLimitedError(detail, retry_after=wait)
+    if status == 401:
+        return AuthenticationError(detail)
+    if status == 403:
+        return PermissionRefusedError(detail) if reply.is_json else EdgeBlockedError(detail)
+    if status >= 500 or status == 408:
+        return ProviderError(detail, retry_after=wait)
+    if 300 <= status < 400:
+        return UnexpectedResponseError(f"{detail}: redirects are not followed")
+    return RejectedError(detail)
+
+
+class JsonApi:
+    """A provider's API: base address, headers, and the rule that turns answers into errors.
+
+    Every request goes through the connection's limiter, has a total deadline, follows no redirect, and is noted in
+    `EXCHANGES`. Reads are tried up to `read_tries` times inside one attempt when they fail in passing; writes never.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        classify: Callable[[Reply], ConnectorError | None] = classify,
+        request_id_header: str | None = None,
+        timeout: float = 30.0,
+        read_tries: int = 2,
+    ) -> None:
+        self._host = host
+        self._base = base_url.rstrip("/")
+        self._headers = {"User-Agent": host.user_agent, "Accept": "application/json", **(headers or {})}
+        self._classify = classify
+        self._request_id_header = request_id_header
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(10.0, timeout))
+        self._read_tries = read_tries
+
+    async def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON is any
+        """Read JSON. Raises ConnectorError kinds."""
+        return (await self.request("GET", path, query=query)).json()
+
+    async def post(self, path: str, body: Mapping[str, Any], **query: str) -> Any:  # noqa: ANN401 - JSON is any
+        """Send JSON once and return the decoded answer. Raises ConnectorError kinds."""
+        return (await self.request("POST", path, body=orjson.dumps(body), query=query)).json()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept_error: Callable[[Reply], bool] | None = None,
+    ) -> Reply:
+        """Send one request and return the answer. Raises what `classify` says, unless `accept_error` takes the answer.
+
+        `path` is appended to the base address as it is: callers percent-encode what they put in.
+        """
+        url = URL(self._base + path, encoded=True)
+        if query:
+            url = url.update_query(query)
+        tries = self._read_tries if method in READS else 1
+        async for attempt in AsyncRetrying(
+            stop=stop_after_attempt(tries),
+            wait=wait_random_exponential(multiplier=0.2, max=1.0),
+            retry=retry_if_exception(_passing),
+            sleep=self._host.sleep,
+            reraise=True,
+        ):
+            with attempt:
+                reply = await self._send(method, url, body, headers)
+                if accept_error is not None and accept_error(reply):
+                    return reply
+                error = self._classify(reply)
+                if error is not None:
+                    if isinstance(error, RateLimitedError):
+                        self._host.limiter.hold(error.retry_after or 1.0)
+                    if error.provider_request_id is None and self._request_id_header:
+                        error.provider_request_id = reply.headers.get(self._request_id_header)
+                    raise error
+                return reply
+        msg = "tenacity ends with an answer or raises"
+        raise AssertionError(msg)
+
+    async def _send(self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str] | None) -> Reply:
+        sent = {**self._headers, **(headers or {})}
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        status, request_id, failure = None, None, None
+        async with self._host.limiter.slot():
+            begun = time.perf_counter()
+            try:
+                async with self._host.session.request(
+                    method, url, data=body, headers=sent, timeout=self._timeout, allow_redirects=False
+                ) as answer:
+                    status = answer.status
+                    request_id = answer.headers.get(self._request_id_header) if self._request_id_header else None
+                    content = await answer.content.read(MAX_ANSWER_BYTES + 1)
+                    while len(content) <= MAX_ANSWER_BYTES and (more := await answer.content.read(MAX_ANSWER_BYTES)):
+                        content += more
+                    if len(content) > MAX_ANSWER_BYTES:
+                        msg = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
+                        raise UnexpectedResponseError(msg)
+                    return Reply(status=status, headers=answer.headers, body=content)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                sorted_error = transport_error(error)
+                failure = sorted_error.code
+                raise sorted_error from error
+            finally:
+                note(method, url, status, begun, request_id, failure)
+
+
+def note(method: str, url: URL, status: int | None, begun: float, request_id: str | None, error: str | None) -> None:
+    """Keep an exchange for the running attempt. The query is left out: it may hold personal data."""
+    exchanges = EXCHANGES.get()
+    if exchanges is not None and len(exchanges) < 100:
+        where = str(url.with_query(None).with_fragment(None).with_user(None))
+        taken = round((time.perf_counter() - begun) * 1000, 2)
+        exchanges.append(
+            Exchange(method=method, url=where, status=status, milliseconds=taken, request_id=request_id, error=error)
+        )
+
+
+def transport_error(error: BaseException) -> ConnectorError:
+    """Sort what the HTTP client raised: nothing was sent (unreachable), or perhaps it was (provider error)."""
+    os_error = getattr(error, "os_error", error)
+    if isinstance(os_error, AddressNotAllowedError) or isinstance(error.__cause__, AddressNotAllowedError):
+        return AddressRefusedError("loopback, private and link-local addresses are not allowed here")
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL):
+        return UnreachableError(_reason(os_error))
+    if isinstance(error, ssl.SSLError | socket.gaierror | ConnectionRefusedError):
+        return UnreachableError(_reason(error))
+    if isinstance(error, TimeoutError | asyncio.TimeoutError):
+        return ProviderError("no answer within the deadline")
+    return ProviderError(f"the connection was lost ({type(error).__name__})")
+
+
+def _reason(error: object) -> str:
+    return type(error).__name__
+
+
+def _passing(error: BaseException) -> bool:
+    """Whether a read is worth another try at once: not throttling, not refusals."""
+    return isinstance(error, ProviderError | UnreachableError) and not isinstance(error, UnexpectedResponseError)
