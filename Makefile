@@ -38,7 +38,7 @@ types: install-dev ## mypy, strict
 
 imports: install-dev ## who may import whom
 	@echo '==> import-linter'
-	@.venv/bin/lint-imports --no-logo
+	@$(PY) .venv/bin/lint-imports --no-logo
 
 docs: install-dev ## only the tests of the documentation
 	@$(PY) -m pytest tests/unit/test_docs.py $(PYTEST_ARGS)

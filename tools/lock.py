@@ -84,7 +84,7 @@ def main() -> int:
             texts[path.name] += "\n".join(lines) + "\n"
     for name, text in texts.items():
         (ROOT / name).write_text(text, encoding="utf-8")
-        print(f"{name}: {text.count('==')} pins")
+        print(f"{name}: {sum('==' in line for line in text.splitlines())} pins")
     return 0
 
 
