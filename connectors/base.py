@@ -191,6 +191,9 @@ class Connector(ABC, Generic[ConfigT]):
     async def maintain(self) -> None:  # noqa: B027 - an optional hook, not a forgotten one
         """Do what is due now and then (about hourly): keep tokens alive, repeat a probe. Writes no customers."""
 
+    async def close(self) -> None:  # noqa: B027 - an optional hook, not a forgotten one
+        """Finish what must not be cut off, such as a token refresh under way. Called before the session is closed."""
+
     def settings_summary(self) -> Mapping[str, str]:
         """Return settings and probe results worth showing, without secrets."""
         return {}

@@ -143,9 +143,11 @@ class JsonApi:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         accept_error: Callable[[Reply], bool] | None = None,
+        classify: Callable[[Reply], ConnectorError | None] | None = None,
     ) -> Reply:
         """Send one request and return the answer. Raises what `classify` says, unless `accept_error` takes the answer.
 
+        `classify` here sorts this one answer, for a rule that must know what was sent (to keep it out of the text).
         `path` is appended to the base address as it is: callers percent-encode what they put in.
         """
         url = URL(self._base + path, encoded=True)
@@ -163,7 +165,7 @@ class JsonApi:
                 reply = await self._send(method, url, body, headers)
                 if accept_error is not None and accept_error(reply):
                     return reply
-                error = self._classify(reply)
+                error = (classify or self._classify)(reply)
                 if error is not None:
                     if isinstance(error, RateLimitedError):
                         self._host.limiter.hold(error.retry_after or 1.0)
