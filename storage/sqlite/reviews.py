@@ -1,0 +1,130 @@
+"""Reviews: what only a person may decide, and what was decided."""
+
+import sqlite3
+from datetime import datetime
+
+from storage.errors import ConflictError, NotFoundError
+from storage.records import EVERYWHERE, Job, NewReview, Page, Review, ReviewStatus, Scope
+from storage.sqlite import rows
+from storage.sqlite.database import Database
+from storage.sqlite.rollup import roll_up
+
+_INSERT = """
+INSERT INTO reviews (review_id, job_id, source, tenant_id, environment_id, connection, entity_type, entity_id, kind,
+                     reason, candidates, customer, status, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)
+ON CONFLICT (job_id) WHERE status = 'open' DO UPDATE SET
+    kind = excluded.kind, reason = excluded.reason, candidates = excluded.candidates, customer = excluded.customer"""
+
+
+def insert_review(db: sqlite3.Connection, review: NewReview, job: Job, now: datetime) -> None:
+    """Ask a person about a job; an open question of the same job is renewed."""
+    db.execute(
+        _INSERT,
+        (
+            review.review_id, job.job_id, job.source, job.tenant_id, job.environment_id, job.connection,
+            job.entity_type, job.entity_id, review.kind, review.reason, rows.dumps(review.candidates),
+            rows.dumps(review.customer), rows.micros(now),
+        ),
+    )  # fmt: skip
+
+
+class Reviews:
+    """The part of the store that deals with reviews."""
+
+    _db: Database
+
+    async def get_review(self, review_id: str, scope: Scope = EVERYWHERE) -> Review:
+        """Return a review. Raises NotFoundError."""
+        where = rows.Where(scope)
+        where.add("review_id = ?", review_id)
+        return await self._db.read(lambda db: _one(db, where))
+
+    async def list_reviews(
+        self,
+        scope: Scope = EVERYWHERE,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        status: ReviewStatus | None = None,
+        connection: str | None = None,
+        kind: str | None = None,
+        entity_id: str | None = None,
+        job_id: str | None = None,
+    ) -> Page[Review]:
+        """Return reviews, newest first."""
+        where = rows.Where(scope)
+        where.equal("status", status)
+        where.equal("connection", connection)
+        where.equal("kind", kind)
+        where.equal("entity_id", entity_id)
+        where.equal("job_id", job_id)
+        if cursor is not None:
+            where.add("review_id < ?", *rows.decode_cursor(cursor, 1))
+        query = f"SELECT * FROM reviews{where} ORDER BY review_id DESC LIMIT ?"
+        found = await self._db.read(
+            lambda db: [rows.review(row) for row in db.execute(query, (*where.values, limit + 1))]
+        )
+        return rows.page(found, limit, lambda last: rows.encode_cursor(last.review_id))
+
+    async def resolve_review(
+        self,
+        review_id: str,
+        scope: Scope = EVERYWHERE,
+        *,
+        decision: str,
+        provider_entity_id: str | None,
+        by: str,
+        now: datetime,
+    ) -> Review:
+        """Record a decision and make the job due, which carries it out; `ignore` cancels the job instead.
+
+        Raises NotFoundError, and ConflictError when somebody has decided before.
+        """
+        where = rows.Where(scope)
+        where.add("review_id = ?", review_id)
+
+        def work(db: sqlite3.Connection) -> Review:
+            review = _one(db, where)
+            if review.status is ReviewStatus.RESOLVED:
+                msg = f"it was resolved before: {review.decision}"
+                raise ConflictError(msg)
+            at = rows.micros(now)
+            db.execute(
+                "UPDATE reviews SET status = 'resolved', decision = ?, provider_entity_id = ?, resolved_at = ?,"
+                " resolved_by = ? WHERE review_id = ?",
+                (decision, provider_entity_id, at, by, review_id),
+            )
+            if review.job_id is not None:
+                _act(db, review, decision, provider_entity_id, at)
+            return _one(db, where)
+
+        return await self._db.write(work)
+
+
+def _act(db: sqlite3.Connection, review: Review, decision: str, record: str | None, at: int) -> None:
+    row = db.execute("SELECT * FROM jobs WHERE job_id = ?", (review.job_id,)).fetchone()
+    if row is None or row["status"] != "needs_review":
+        return
+    if decision == "ignore":
+        db.execute(
+            "UPDATE jobs SET status = 'cancelled', outcome = 'ignored', reason = 'ignored by a person',"
+            " next_attempt_at = NULL, updated_at = ? WHERE job_id = ?",
+            (at, review.job_id),
+        )
+    else:
+        payload = {**(rows.loads(row["payload"]) or {}), "decision": {"decision": decision, "record": record}}
+        db.execute(
+            "UPDATE jobs SET status = 'pending', payload = ?, failures = 0, next_attempt_at = ?, updated_at = ?"
+            " WHERE job_id = ?",
+            (rows.dumps(payload), at, at, review.job_id),
+        )
+    if row["delivery_id"] is not None:
+        roll_up(db, row["delivery_id"])
+
+
+def _one(db: sqlite3.Connection, where: rows.Where) -> Review:
+    row = db.execute(f"SELECT * FROM reviews{where}", where.values).fetchone()
+    if row is None:
+        raise NotFoundError
+    return rows.review(row)
