@@ -1,0 +1,62 @@
+"""The rules of conftest.py: seeds are printed and repeatable, and a missing browser is a failure where CI says so."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+INNER = """
+import os
+import pytest
+
+@pytest.mark.browser
+def test_browser():
+    pass
+
+def test_environment():
+    assert [name for name in os.environ if name.startswith("LEDGERGATE_")] == []
+
+def test_random(rng):
+    print("drawn:", rng.random())
+"""
+
+
+def run(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    inner = tmp_path / "test_inner.py"
+    inner.write_text(INNER, encoding="utf-8")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LEDGERGATE_", "PYTEST_"))}
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [*command, "-s", inner],
+        cwd=ROOT,
+        env={**clean, "PATH": str(tmp_path), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def drawn(output: str) -> str:
+    return next(line for line in output.splitlines() if "drawn:" in line)
+
+
+def test_without_a_browser_its_tests_are_skipped_with_the_reason(tmp_path: Path) -> None:
+    result = run(tmp_path)
+    assert result.returncode == 0, result.stdout
+    assert "2 passed, 1 skipped" in result.stdout
+    assert "no chromium and no chromedriver on PATH" in result.stdout
+
+
+def test_without_a_browser_its_tests_fail_where_one_is_required(tmp_path: Path) -> None:
+    result = run(tmp_path, LEDGERGATE_REQUIRE_BROWSER="1")
+    assert result.returncode == 1
+    assert "no chromium and no chromedriver on PATH, and LEDGERGATE_REQUIRE_BROWSER is set" in result.stdout
+    assert "2 passed, 1 error" in result.stdout or "1 failed, 2 passed" in result.stdout
+
+
+def test_the_printed_seed_draws_the_same_numbers_again(tmp_path: Path) -> None:
+    first = run(tmp_path)
+    seed = first.stdout.split("LEDGERGATE_TEST_SEED=")[1].split()[0]
+    assert drawn(run(tmp_path, LEDGERGATE_TEST_SEED=seed).stdout) == drawn(first.stdout)
+    assert drawn(run(tmp_path, LEDGERGATE_TEST_SEED=str(int(seed) + 1)).stdout) != drawn(first.stdout)
