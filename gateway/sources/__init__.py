@@ -1,0 +1,1 @@
+"""Billing platforms: how their webhooks are verified, read and written back to."""
