@@ -1,0 +1,164 @@
+"""The settings of a QuickBooks connection, and Intuit's addresses for its two environments."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from yarl import URL
+
+from connectors.base import ConnectorConfig
+from connectors.models import AdoptOnName, Inactive, MatchOn
+
+
+class Environment(StrEnum):
+    """Which of Intuit's two worlds the company lives in. Each has keys and tokens of its own."""
+
+    SANDBOX = "sandbox"
+    PRODUCTION = "production"
+
+
+class Multicurrency(StrEnum):
+    """Whether new customers are given a currency."""
+
+    AUTO = "auto"
+    """Ask the company's preferences."""
+    ON = "on"
+    OFF = "off"
+
+
+# https://developer.intuit.com/app/developer/qbo/docs/learn/rest-api-features
+_API = {
+    Environment.SANDBOX: "https://sandbox-quickbooks.api.intuit.com",
+    Environment.PRODUCTION: "https://quickbooks.api.intuit.com",
+}
+_APP = {
+    Environment.SANDBOX: "https://app.sandbox.qbo.intuit.com",
+    Environment.PRODUCTION: "https://app.qbo.intuit.com",
+}
+# https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0
+_AUTHORIZE = "https://appcenter.intuit.com/connect/oauth2"
+_TOKEN = "https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer"  # noqa: S105 - an address
+_REVOKE = "https://developer.api.intuit.com/v2/oauth2/tokens/revoke"
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class QuickBooksConfig(ConnectorConfig):
+    """Config of a connection with QuickBooks Online."""
+
+    client_id: str = Field(
+        min_length=1, description="Client ID of your app at developer.intuit.com, for this environment"
+    )
+    client_secret: SecretStr = Field(min_length=1, description="Client secret that belongs to the client ID")
+    environment: Environment = Field(
+        Environment.PRODUCTION, description="Which Intuit environment the keys and the company are of"
+    )
+    realm_id: str = Field(
+        "",
+        pattern=r"^[0-9]*$",
+        max_length=32,
+        description="Company ID (realm), digits only. Needed for a headless set-up; else it comes with the consent, "
+        "and if given, no other company is accepted",
+    )
+    refresh_token: SecretStr | None = Field(
+        None, description="Refresh token for a headless set-up. Used once; from then on the stored, rotated one counts"
+    )
+    match: MatchOn = Field(
+        MatchOn.STRICT,
+        description="What makes the one active customer with an equal e-mail address the same customer: address and "
+        "name (strict), or the address alone (email)",
+    )
+    adopt_on_name: AdoptOnName = Field(
+        AdoptOnName.NEVER,
+        description="Whether a customer with an equal name is taken to be the same when one side has no e-mail address",
+    )
+    inactive: Inactive = Field(
+        Inactive.PARK,
+        description="What becomes of a matching customer that is inactive: make it active again (reactivate), create "
+        "another (new), or ask (park)",
+    )
+    match_multi_email: bool = Field(
+        default=False,
+        description="Also search for the address inside fields that hold several, comma separated; one more, slower "
+        "query for each customer that is not found otherwise",
+    )
+    multicurrency: Multicurrency = Field(
+        Multicurrency.AUTO,
+        description="Whether new customers get the currency that the source says, and one in another currency does "
+        "not match; auto asks the company's preferences once a day",
+    )
+    replay_window: float = Field(
+        600.0,
+        ge=0,
+        le=86_400,
+        description="Seconds for which a doubtful create is sent again with the same request id. Intuit does not say "
+        "how long it remembers one; 0 never sends again and only looks",
+    )
+    recovery_lookups: tuple[Seconds, ...] = Field(
+        (5.0, 20.0, 60.0, 180.0, 600.0),
+        min_length=1,
+        description="Seconds after a doubtful create at which the gateway looks again; after the last one the customer "
+        "counts as absent",
+    )
+    timeout: float = Field(
+        30.0, gt=0, le=120, description="Seconds to wait for one answer; QuickBooks itself gives up after 120"
+    )
+    base_url: str = Field("", description="Address of the accounting API; empty for that of the environment")
+    authorize_url: str = Field("", description="Address of Intuit's consent page; empty for Intuit's own")
+    token_url: str = Field(
+        "", description="Address at which codes and refresh tokens are exchanged; empty for Intuit's own"
+    )
+    revoke_url: str = Field("", description="Address at which tokens are revoked; empty for Intuit's own")
+
+    @field_validator("base_url", "authorize_url", "token_url", "revoke_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            url = URL(value)
+        except ValueError as error:
+            raise ValueError("is not an address") from error
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise ValueError("must begin with https:// (or http:// for a sandbox) and name a host")
+        if url.user is not None or url.password is not None or url.query_string or url.fragment:
+            raise ValueError("must not hold a user, a query or a fragment")
+        return value.rstrip("/")
+
+    @field_validator("recovery_lookups")
+    @classmethod
+    def _ascends(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("must ascend: each look-up lies after the one before")
+        return value
+
+    @property
+    def api_address(self) -> str:
+        """Where the accounting API is."""
+        return self.base_url or _API[self.environment]
+
+    @property
+    def authorize_address(self) -> str:
+        """Where people give their consent."""
+        return self.authorize_url or _AUTHORIZE
+
+    @property
+    def token_address(self) -> str:
+        """Where codes and refresh tokens are exchanged."""
+        return self.token_url or _TOKEN
+
+    @property
+    def revoke_address(self) -> str:
+        """Where tokens are revoked."""
+        return self.revoke_url or _REVOKE
+
+    @property
+    def app_address(self) -> str:
+        """QuickBooks' own pages, for people."""
+        return _APP[self.environment]
+
+    @property
+    def replay(self) -> timedelta | None:
+        """How long a doubtful create may be sent again, or None for never."""
+        return timedelta(seconds=self.replay_window) if self.replay_window else None
