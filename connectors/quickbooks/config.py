@@ -88,7 +88,7 @@ class QuickBooksConfig(ConnectorConfig):
         description="Whether new customers get the currency that the source says, and one in another currency does "
         "not match; auto asks the company's preferences once a day",
     )
-    replay_window: float = Field(
+    replay_seconds: float = Field(
         600.0,
         ge=0,
         le=86_400,
@@ -101,7 +101,7 @@ class QuickBooksConfig(ConnectorConfig):
         description="Seconds after a doubtful create at which the gateway looks again; after the last one the customer "
         "counts as absent",
     )
-    timeout: float = Field(
+    timeout_seconds: float = Field(
         30.0, gt=0, le=120, description="Seconds to wait for one answer; QuickBooks itself gives up after 120"
     )
     base_url: str = Field("", description="Address of the accounting API; empty for that of the environment")
@@ -161,4 +161,4 @@ class QuickBooksConfig(ConnectorConfig):
     @property
     def replay(self) -> timedelta | None:
         """How long a doubtful create may be sent again, or None for never."""
-        return timedelta(seconds=self.replay_window) if self.replay_window else None
+        return timedelta(seconds=self.replay_seconds) if self.replay_seconds else None

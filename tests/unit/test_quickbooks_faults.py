@@ -32,7 +32,7 @@ def raised(status: int, body: bytes | dict[str, Any], **headers: str) -> Connect
     return error
 
 
-SHAPES = {
+SHAPES: dict[str, bytes | dict[str, Any]] = {
     "capital": service("6190", "d"),
     "number": service(6190, "d"),
     "leading zeros": service("006190", "d"),
@@ -56,7 +56,7 @@ def test_every_shape_is_read_under_any_status(shape: str, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "kind"),
+    "status, code, kind",
     [
         (401, 3200, errors.AuthenticationError), (401, 3202, errors.AuthenticationError),
         (401, 100, errors.AuthenticationError), (401, 120, errors.NeedsReauthError),
@@ -87,7 +87,7 @@ def test_every_code_has_its_policy(status: int, code: int, kind: type[ConnectorE
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind"),
+    "status, body, kind",
     [
         (503, b"<html><title>503</title></html>", errors.ProviderError),
         (500, b"", errors.ProviderError),
@@ -136,7 +136,7 @@ def test_of_several_errors_the_one_that_stops_the_connection_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("detail", "holder"),
+    "detail, holder",
     [
         ("The name supplied already exists. : null", None),
         ("The name supplied already exists. : Id=1209", "1209"),
@@ -153,7 +153,7 @@ def test_a_taken_name_tells_the_holder_where_quickbooks_does(detail: str, holder
     assert not error.may_have_written
 
 
-@pytest.mark.parametrize(("header", "seconds"), [({}, 60.0), ({"Retry_After": "7"}, 7.0), ({"Retry_After": "x"}, 60.0)])
+@pytest.mark.parametrize("header, seconds", [({}, 60.0), ({"Retry_After": "7"}, 7.0), ({"Retry_After": "x"}, 60.0)])
 def test_a_throttle_waits_a_minute_unless_it_says_how_long(header: dict[str, str], seconds: float) -> None:
     assert raised(429, xml_fault(3001, "", status=429, name="ThrottleExceeded"), **header).retry_after == seconds
 
