@@ -154,7 +154,9 @@ class NomodApi(Simulator):
         """Return who answers: unknown paths are refused before the key is looked at, unknown methods after."""
         if not methods:
             raise Refusal("not_found", _NOT_FOUND, status=404)
-        if not hmac.compare_digest(request.headers.get("X-API-KEY", "").encode(), self.api_key.encode()):
+        if not hmac.compare_digest(
+            request.headers.get("X-API-KEY", "").encode(errors="replace"), self.api_key.encode()
+        ):
             raise Refusal("not_authenticated", "Please use your API Key to authenticate", status=401)
         if request.method not in methods:
             raise Refusal("method_not_allowed", f'Method "{request.method}" not allowed.', status=405)

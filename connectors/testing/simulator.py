@@ -61,6 +61,8 @@ class Simulator:
 
     throttled_body: bytes = b'{"error":{"message":"Request was throttled.","code":"throttled"}}'
     throttled_type: str = "application/json"
+    calls_kept: int = 50_000
+    """How many of the latest calls are kept, for a sandbox that runs for days."""
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.calls: list[Call] = []
@@ -130,6 +132,7 @@ class Simulator:
             body=await request.read(),
         )
         self.calls.append(call)
+        del self.calls[: -self.calls_kept]
         if self.hook is not None:
             await self.hook(call, Moment.BEFORE)
         fault = self.faults.take(call.route)

@@ -224,6 +224,14 @@ async def test_a_service_that_goes_down_comes_back_on_the_same_port_with_its_sta
     assert service.done == 2
 
 
+async def test_only_the_latest_calls_are_kept(service: Counter, client: aiohttp.ClientSession) -> None:
+    service.calls_kept = 2
+    for _ in range(3):
+        await post(client, service)
+    assert [call.number for call in service.calls] == [2, 3]
+    assert service.done == 3
+
+
 async def test_a_second_start_and_an_address_before_the_first_are_refused(service: Counter) -> None:
     with pytest.raises(RuntimeError, match="already"):
         await service.start()
