@@ -119,6 +119,7 @@ async def test_a_slow_write_is_finished_although_its_caller_went_away(sim: Quick
     assert (meanwhile.status, meanwhile.code) == (400, 600)
     assert not sim.customers
     caller.cancel()
+    await until(lambda: sim.limits.running == 0)
     gate.set()
     await until(lambda: sim.customers)
     again = await client.post("customer", ADA, requestid="r-1")
