@@ -56,11 +56,20 @@ class TokenManager:
             tokens = await self._renewed(refused)
         return tokens
 
-    async def keep_alive(self) -> None:
-        """Refresh when the last refresh is a week old. Raises as `access`."""
-        tokens = await self.access()
-        if tokens.refreshed_at is None or self._host.now() - tokens.refreshed_at >= KEEP_ALIVE:
-            await self.access(refused=tokens.access_token)
+    async def keep_alive(self) -> bool:
+        """Refresh when the last refresh is a week old, whatever process made it; return whether there are tokens.
+
+        Raises as `access`.
+        """
+        stored = await self._store.load()
+        if stored is not None and stored.refreshed_at is not None:
+            if self._host.now() - stored.refreshed_at >= KEEP_ALIVE:
+                await self.access(refused=stored.access_token)
+        elif stored is not None or self._config.refresh_token is not None:
+            await self.access()
+        else:
+            return False
+        return True
 
     def forget(self) -> None:
         """Drop what this process knows: the store has, or is about to have, the tokens of a new consent."""
@@ -70,10 +79,6 @@ class TokenManager:
         """Wait for a refresh under way, so that a rotated token is saved before the process ends."""
         if self._renewal is not None:
             await asyncio.wait({self._renewal})
-
-    async def stored(self) -> Tokens | None:
-        """Return the stored tokens, whatever they are still worth."""
-        return await self._store.load()
 
     @property
     def _store(self) -> TokenStore:

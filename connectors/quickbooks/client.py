@@ -40,7 +40,9 @@ class QuickBooksApi:
     def __init__(self, config: QuickBooksConfig, host: Host, tokens: TokenManager) -> None:
         self._tokens = tokens
         self._watch = ThrottleWatch(host)
-        self._api = JsonApi(host, config.api_address, request_id_header=REQUEST_ID_HEADER, timeout=config.timeout_seconds)
+        self._api = JsonApi(
+            host, config.api_address, request_id_header=REQUEST_ID_HEADER, timeout=config.timeout_seconds
+        )
 
     async def read(self, path: str, *, tokens: Tokens | None = None) -> Row:
         """Return what is at a path below the company. `tokens` are used instead of the stored ones, and as they are."""

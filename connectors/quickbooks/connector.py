@@ -144,8 +144,8 @@ class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent):
 
     async def maintain(self) -> None:
         """Refresh idle tokens weekly, and read the company's preferences daily."""
-        await self._tokens.keep_alive()
-        await self._company.refresh_if_old()
+        if await self._tokens.keep_alive():
+            await self._company.refresh_if_old()
 
     async def close(self) -> None:
         """Let a refresh under way end, so that no rotated token is lost."""
