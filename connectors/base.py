@@ -118,8 +118,11 @@ class Connector(ABC, Generic[ConfigT]):
     """The version of this interface that the connector was written for."""
     variants: ClassVar[int] = 1
     """How many names `create_customer` knows for one customer, for providers where names are unique."""
-    marks_records: ClassVar[bool] = False
-    """Whether created records carry the customer's `reference`, so that a look-up can prove whose they are."""
+    marks_records: bool = False
+    """Whether created records carry the customer's `reference`, so that a look-up can prove whose they are.
+
+    Set on the class, or on the instance where a setting decides.
+    """
 
     def __init__(self, config: ConfigT, host: Host) -> None:
         self.config = config
