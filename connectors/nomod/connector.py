@@ -1,0 +1,199 @@
+"""The Nomod connector: how a customer is found in, and created at, an API that has no idempotency key."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from connectors.base import Connector, Host
+from connectors.errors import LookupImpossibleError, UnexpectedResponseError
+from connectors.http import JsonApi, Reply
+from connectors.models import Account, Candidate, Created, CreateIntent, Customer, Limits, MatchPolicy, Recovery
+from connectors.nomod.config import LookupMode, NomodConfig
+from connectors.nomod.customers import ADDRESS_FIELDS, draft, marker_of, phone_of, place_of, validate
+from connectors.nomod.errors import UUID, classify_create, classify_read, read_refusal
+from connectors.nomod.lookups import Lookups, Wanted
+from connectors.nomod.paging import CUSTOMERS, MOST_ROWS, envelope
+from connectors.nomod.provinces import Provinces
+from connectors.nomod.rows import Row, readable_id
+
+
+class NomodConnector(Connector[NomodConfig]):
+    """Customers in Nomod (https://www.nomod.com/docs/api-reference/create-contact).
+
+    The API can list, create and get customers, and nothing else: no update, no delete, no reference of ours, no
+    idempotency key. So the gateway's note of the create and the look-ups here are all that prevents a second one.
+    """
+
+    name = "nomod"
+    title = "Nomod"
+    config_model = NomodConfig
+
+    def __init__(self, config: NomodConfig, host: Host) -> None:
+        super().__init__(config, host)
+        key = config.api_key.get_secret_value()
+        self.marks_records = config.marker
+        self._api = JsonApi(
+            host,
+            config.base_url,
+            headers={"X-API-KEY": key},
+            classify=classify_read,
+            timeout=config.timeout_seconds,
+        )
+        self._account_id = _account_id(config.base_url, key)
+        self._lookups = Lookups(self._api, host, forced=config.lookup, account=self._account_id)
+        self._provinces = Provinces(self._api, host)
+
+    # Finding ---------------------------------------------------------------------------------------------------
+
+    def validate_customer(self, customer: Customer) -> None:
+        """Refuse a customer without name, or without a well-formed e-mail address."""
+        validate(customer, marker=self.config.marker)
+
+    async def find_customers(self, customer: Customer, *, intent: CreateIntent | None = None) -> Sequence[Candidate]:
+        """Return the customers with this e-mail address or marker; with `intent`, with this phone number as well."""
+        if not customer.email.strip() and not self.config.marker:
+            raise LookupImpossibleError("the customer has no e-mail address, and `marker` is off")
+        wanted = Wanted(
+            email=customer.email,
+            phone=phone_of(customer) if intent else "",
+            marker=marker_of(customer) if self.config.marker else "",
+        )
+        rows = await self._lookups.find(wanted, wide=intent is not None)
+        if intent is not None:
+            rows = [row if row.created else await self._with_time(row) for row in rows]
+        return [row.candidate(customer) for row in rows]
+
+    async def get_customer(self, provider_entity_id: str) -> Candidate | None:
+        """Return the customer, or None: ids are UUIDs, so other text is nobody's and is not asked for."""
+        if not UUID.fullmatch(provider_entity_id):
+            return None
+        row = await self._get(provider_entity_id)
+        if row is None:
+            return None
+        if row.id.casefold() != provider_entity_id.casefold():
+            raise UnexpectedResponseError("another customer came back than the one asked for")
+        return row.candidate()
+
+    async def _with_time(self, row: Row) -> Row:
+        """Return the row with its `created`, which lists may leave out."""
+        whole = await self._get(row.id)
+        if whole is None:
+            raise UnexpectedResponseError("a customer was listed, and is gone")
+        return replace(row, created=whole.created)
+
+    async def _get(self, provider_entity_id: str) -> Row | None:
+        path = f"{CUSTOMERS}/{quote(provider_entity_id, safe='')}"
+        reply = await self._api.request("GET", path, accept_error=_says_not_found)
+        return Row.read(reply.json()) if reply.status < 400 else None
+
+    # Creating --------------------------------------------------------------------------------------------------
+
+    async def create_customer(self, customer: Customer, *, intent: CreateIntent) -> Created:
+        """Create the customer with one POST.
+
+        A second one is sent only after a definite refusal (400, 422), which created nothing: without `metadata`
+        where the API refuses that, and without the address where it refuses country or province. Each at most once.
+        """
+        place = place_of(customer)
+        province = await self._provinces.id_of(place) if place else None
+        drafted = draft(customer, started_at=intent.started_at, marker=self.config.marker, province=province)
+        body, warnings = dict(drafted.body), list(drafted.warnings)
+        while True:
+            reply = await self._api.request(
+                "POST", CUSTOMERS, body=orjson.dumps(body), accept_error=lambda got: got.status != 429
+            )
+            refusal = read_refusal(reply, sent=_texts(body))
+            definite = reply.status in {400, 422}
+            if definite and refusal.about_address and body.keys() & ADDRESS_FIELDS:
+                body = {key: value for key, value in body.items() if key not in ADDRESS_FIELDS}
+                warnings.append(f"address omitted: refused by Nomod ({refusal.code})")
+            elif definite and refusal.about_metadata and "metadata" in body:
+                del body["metadata"]
+                warnings.append("metadata omitted: refused by Nomod")
+            else:
+                break
+        error = classify_create(reply, refusal)
+        if error is not None:
+            raise error
+        created = reply.json()
+        if not isinstance(created, dict):
+            raise UnexpectedResponseError("the answer to a create is no object")
+        return Created(provider_entity_id=readable_id(created), warnings=tuple(warnings))
+
+    # The account -----------------------------------------------------------------------------------------------
+
+    async def check(self) -> Account:
+        """Read one customer, and find out how customers can be looked up."""
+        reply = await self._api.request("GET", CUSTOMERS, query={"page": "1", "page_size": "1"})
+        count = envelope(reply)["count"]
+        mode = await self._lookups.mode(again=True)
+        return Account(
+            account_id=self._account_id,
+            name=_account_name(self.config.api_key.get_secret_value()),
+            details={"lookup": self._lookups.summary, "customers": str(count)},
+            warnings=self._warnings(count, mode),
+        )
+
+    async def maintain(self) -> None:
+        """Try the look-ups again where the last trial is a day old."""
+        await self._lookups.mode()
+
+    def match_policy(self) -> MatchPolicy:
+        """Return what the settings say; a customer in Nomod is neither inactive nor of one currency."""
+        return MatchPolicy(match=self.config.match)
+
+    def limits(self) -> Limits:
+        """Return the settings: Nomod has limits, and publishes none."""
+        return Limits(per_second=self.config.requests_per_second, concurrency=self.config.concurrency)
+
+    def recovery(self) -> Recovery:
+        """Return the times of the look-ups; there is no idempotency key to replay."""
+        return Recovery(replay_window=None, lookups=self.config.recovery_lookups)
+
+    def settings_summary(self) -> Mapping[str, str]:
+        """Return address, look-up mode and marker."""
+        return {
+            "base_url": self.config.base_url,
+            "lookup": self._lookups.summary,
+            "marker": "on" if self.config.marker else "off",
+        }
+
+    def _warnings(self, count: int, mode: LookupMode) -> tuple[str, ...]:
+        warnings = []
+        if self.config.base_url.startswith("http:"):
+            warnings.append("base_url is not https: the API key travels in clear")
+        if mode is LookupMode.SCAN and count > MOST_ROWS:
+            warnings.append(f"no look-up is possible: {count} customers, and the API does not narrow its list")
+        return tuple(warnings)
+
+
+def _says_not_found(reply: Reply) -> bool:
+    """Whether the API itself, and not a proxy before it, says that there is no such customer."""
+    if reply.status != 404:
+        return False
+    refusal = read_refusal(reply)
+    return refusal.code == "not_found" or (not refusal.code and "not found" in refusal.message.lower())
+
+
+def _texts(body: Mapping[str, Any]) -> list[str]:
+    """Return every text that is sent, for taking it out of the answer's words."""
+    metadata = body.get("metadata", {})
+    return [value for value in (*body.values(), *metadata.values()) if isinstance(value, str)]
+
+
+def _account_id(base_url: str, key: str) -> str:
+    """Return a stable name of the account that tells nothing: Nomod has no endpoint that names it.
+
+    A key is `sk_live_<8 letters>.<32 letters>`; only what is before the dot goes in. It changes with a new key.
+    """
+    return hashlib.sha256(f"{base_url}\n{key.partition('.')[0]}".encode()).hexdigest()[:16]
+
+
+def _account_name(key: str) -> str:
+    kinds = {"sk_live_": "live key", "sk_test_": "test key"}
+    kind = next((word for prefix, word in kinds.items() if key.startswith(prefix)), "key of an unknown kind")
+    return f"Nomod ({kind})"

@@ -1,0 +1,93 @@
+"""Reading a list of customers to its end, or knowing that it was not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.errors import UnexpectedResponseError
+from connectors.http import JsonApi, Reply
+from connectors.nomod.rows import Row
+
+CUSTOMERS = "/v1/customers"
+PAGE_SIZE = 100
+"""Rows asked for at a time; clients in public use 100, and a smaller cap of the server's is coped with."""
+MOST_ROWS = 20_000
+MOST_PAGES = 1_000
+WALKS = 3
+"""How often a list that changes under the reader is begun again before it is given up."""
+
+
+class TooManyRowsError(Exception):
+    """The list is longer than what may be read."""
+
+
+class RefusedQueryError(Exception):
+    """The API refused the query's parameters (400, 422), as it may for a filter that it checks."""
+
+
+class _ChangedError(Exception):
+    """Rows moved between two pages, so that one may have been missed."""
+
+
+async def walk(api: JsonApi, query: Mapping[str, str], *, limit: int = MOST_ROWS) -> list[Row]:
+    """Return every row of the list that `query` selects.
+
+    Raises TooManyRowsError beyond `limit` rows, RefusedQueryError, and UnexpectedResponseError when the list could
+    not be read whole: rows without id, pages that end before `count` rows were seen, or rows that keep moving.
+    """
+    reason = ""
+    for _ in range(WALKS):
+        try:
+            return await _walk_once(api, query, limit)
+        except _ChangedError as error:
+            reason = str(error)
+    raise UnexpectedResponseError(f"the list of customers could not be read whole: {reason}")
+
+
+async def _walk_once(api: JsonApi, query: Mapping[str, str], limit: int) -> list[Row]:
+    rows: dict[str, Row] = {}
+    expected = 0
+    for number in range(1, MOST_PAGES + 1):
+        page = await _page(api, query, number)
+        known = len(rows)
+        if page is not None:
+            count, more = page["count"], page["next"]
+            if count < expected:  # a row went, and one that was still to come may have moved to a page already read
+                raise _ChangedError("it became shorter")
+            expected = count
+            if expected > limit:
+                raise TooManyRowsError(expected)
+            rows |= {row.id: row for row in page["rows"]}
+            if len(rows) >= expected and not more:
+                return list(rows.values())
+        if page is None or len(rows) == known:  # the end, whatever `next` says
+            if len(rows) >= expected:
+                return list(rows.values())
+            raise _ChangedError(f"it ended after {len(rows)} of {expected} customers")
+    raise TooManyRowsError(expected)
+
+
+async def _page(api: JsonApi, query: Mapping[str, str], number: int) -> dict[str, Any] | None:
+    """Return count, rows and whether more is announced; None for a page past the end. Links are never followed."""
+    asked = {**query, "page": str(number), "page_size": str(PAGE_SIZE)}
+    reply = await api.request("GET", CUSTOMERS, query=asked, accept_error=lambda got: _tolerated(got, query, number))
+    if reply.status == 404:
+        return None
+    if reply.status in {400, 422}:
+        raise RefusedQueryError
+    return envelope(reply)
+
+
+def _tolerated(reply: Reply, query: Mapping[str, str], number: int) -> bool:
+    past_the_end = reply.status == 404 and number > 1 and reply.is_json
+    return past_the_end or (reply.status in {400, 422} and bool(query) and number == 1)
+
+
+def envelope(reply: Reply) -> dict[str, Any]:
+    """Read a page (https://nomod.com/docs/api-reference/requests-responses). Raises UnexpectedResponseError."""
+    body = reply.json()
+    if not isinstance(body, dict) or not isinstance(body.get("results"), list):
+        raise UnexpectedResponseError("a list of customers without `results`")
+    count = body.get("count")
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise UnexpectedResponseError("a list of customers without `count`")
+    return {"count": count, "next": bool(body.get("next")), "rows": [Row.read(value) for value in body["results"]]}
