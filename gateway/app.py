@@ -1,0 +1,190 @@
+"""The application put together: what lives how long, in which order, and on which routes."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from aiohttp import web
+
+from gateway import keys
+from gateway.access import Access
+from gateway.configuration.service import Configuration
+from gateway.egress import new_session
+from gateway.metrics import Metrics
+from gateway.pipeline.dispatch import ENSURE, WRITE_BACK
+from gateway.pipeline.ensure import EnsureCustomer
+from gateway.pipeline.worker import Worker
+from gateway.pipeline.writeback import WriteBack
+from gateway.quarantine import Quarantine
+from gateway.registry import Registry
+from gateway.secrets import load_vault
+from gateway.settings import Settings
+from gateway.web import health
+from gateway.web.server import Runner
+from gateway.web.webhooks import Door
+from storage import Store, store_for
+
+log = structlog.get_logger("ledgergate")
+
+HOUSEKEEPING_SECONDS = 1.0
+MAINTENANCE_SECONDS = 3600.0
+
+
+def utc_now() -> datetime:
+    """Return the time, aware."""
+    return datetime.now(UTC)
+
+
+class Gateway:
+    """One running gateway: `async with Gateway(settings) as gateway: …`. Everything it needs is passed in."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        serve: bool = True,
+        work: bool = True,
+        now: Callable[[], datetime] = utc_now,
+        store: Store | None = None,
+    ) -> None:
+        self.settings = settings
+        self.app = web.Application(client_max_size=settings.max_body_bytes)
+        self.new_admin_key: str | None = None
+        self._serve, self._work, self._now = serve, work, now
+        self._store = store
+        self._stack = AsyncExitStack()
+        self._runner: Runner | None = None
+        self._door: Door | None = None
+
+    async def __aenter__(self) -> "Gateway":
+        """Start in order: store, secrets, session, registry, worker, then the port."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop in reverse order: the port first, then the worker drains, the store closes last."""
+        await self._stack.aclose()
+
+    @property
+    def port(self) -> int:
+        """Return the port listened on."""
+        return int(self._runner.addresses[0][1]) if self._runner is not None and self._runner.addresses else 0
+
+    @property
+    def url(self) -> str:
+        """Return the address listened on."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"http://{host}:{self.port}"
+
+    async def _start(self) -> None:
+        app, settings, now, stack = self.app, self.settings, self._now, self._stack
+        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        vault = load_vault(settings)
+        store = self._store or store_for(settings.database_url)
+        await store.open()
+        stack.push_async_callback(store.close)
+        await vault.prove(store)
+        admin = settings.admin_key.get_secret_value() if settings.admin_key is not None else None
+        access = Access(store, admin_key=admin, now=now)
+        self.new_admin_key = await access.prepare()
+        session = new_session(allow_private=settings.allow_private_addresses)
+        stack.push_async_callback(session.close)
+        metrics, quarantine = Metrics(), Quarantine()
+        registry = Registry(store=store, vault=vault, session=session, now=now, owner=owner)
+        await registry.refresh()
+        app[keys.SETTINGS], app[keys.STORE], app[keys.VAULT], app[keys.SESSION] = settings, store, vault, session
+        app[keys.REGISTRY], app[keys.METRICS], app[keys.QUARANTINE] = registry, metrics, quarantine
+        app[keys.ACCESS], app[keys.CLOCK] = access, now
+        app[keys.CONFIGURATION] = Configuration(store, vault, now=now)
+        worker = await self._start_worker(store, registry, metrics, owner) if self._work else None
+        await stack.enter_async_context(
+            _every(HOUSEKEEPING_SECONDS, lambda: self._housekeep(registry, access, quarantine))
+        )
+        if self._serve:
+            wake = worker.wake if worker is not None else _nobody
+            self._door = Door(
+                registry=registry, store=store, quarantine=quarantine, metrics=metrics, now=now,
+                max_body_bytes=settings.max_body_bytes, wake=wake,
+            )  # fmt: skip
+            await self._listen(self._door)
+
+    async def _start_worker(self, store: Store, registry: Registry, metrics: Metrics, owner: str) -> Worker:
+        settings, now = self.settings, self._now
+        schedule = settings.retry_schedule
+        worker = Worker(
+            store=store, registry=registry, schedule=schedule, lease=timedelta(seconds=settings.lease_seconds),
+            places=settings.workers, now=now, owner=owner, metrics=metrics,
+            stages={
+                ENSURE: EnsureCustomer(store=store, registry=registry, now=now, schedule=schedule),
+                WRITE_BACK: WriteBack(store=store, registry=registry, now=now, schedule=schedule),
+            },
+        )  # fmt: skip
+        worker.start()
+        self._stack.push_async_callback(worker.stop)
+        await self._stack.enter_async_context(_every(MAINTENANCE_SECONDS, lambda: _maintain(registry)))
+        self.app[keys.WORKER] = worker
+        return worker
+
+    async def _listen(self, door: Door) -> None:
+        router = self.app.router
+        router.add_get("/healthz", health.healthz)
+        router.add_get("/readyz", health.readyz)
+        router.add_get("/metrics", health.metrics)
+        self._runner = Runner(self.app, door)
+        await self._runner.setup()
+        self._stack.push_async_callback(self._runner.cleanup)
+        site = web.TCPSite(self._runner, self.settings.host, self.settings.port, backlog=1024, reuse_address=True)
+        await site.start()
+
+    async def _housekeep(self, registry: Registry, access: Access, quarantine: Quarantine) -> None:
+        await registry.refresh()
+        await access.refresh()
+        await quarantine.flush(self.app[keys.STORE])
+
+
+async def _maintain(registry: Registry) -> None:
+    """Let connectors do what is due now and then; one that fails does not keep the others from it."""
+    for name, live in list(registry.connections.items()):
+        if live.connector is None or live.row.status != "active":
+            continue
+        try:
+            await live.connector.maintain()
+        except Exception as error:  # noqa: BLE001 - a connector's upkeep must not stop the gateway
+            log.warning("maintenance_failed", connection=name, error=type(error).__name__)
+
+
+@asynccontextmanager
+async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run something now and then while the context lasts; a failure is logged once, until it goes well again."""
+
+    async def loop() -> None:
+        failing = False
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await act()
+                failing = False
+            except Exception as error:  # noqa: BLE001 - tried again at the next turn
+                if not failing:
+                    log.warning("housekeeping_failed", error=type(error).__name__)
+                failing = True
+
+    task = asyncio.create_task(loop())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _nobody() -> None:
+    """Wake nobody: the worker runs in another process and looks by itself."""

@@ -1,0 +1,148 @@
+"""The shapes of sources and connections in TOML and in the API. Unknown keys are refused; errors name the place."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from gateway.errors import ConfigFileError
+from gateway.sources.base import PollConfig, Verification
+from gateway.sources.signing import SecretInvalidError, StandardWebhooksVerifier, StaticHeaderVerifier
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+MAX_SECRETS = 8
+
+
+def _checked_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        msg = "must be 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+        raise ValueError(msg)
+    return value
+
+
+def _checked_url(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("http://", "https://")):
+        msg = "must begin with http:// or https://"
+        raise ValueError(msg)
+    return value.rstrip("/") if value else None
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
+Scoped = Annotated[str, Field(min_length=1, max_length=255)]
+Url = Annotated[str | None, AfterValidator(_checked_url)]
+
+
+class Spec(BaseModel):
+    """Base: frozen, strict about unknown keys, and silent about values in its errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class InvoiceSync(Spec):
+    """Whether finalized invoices bring their customers to the connection."""
+
+    outbound: bool = Field(default=False, description="Finalized invoices make their customer exist here.")
+
+
+class SourceSpec(Spec):
+    """One source."""
+
+    name: Name = Field(description="Name, also the last part of the webhook's URL.")
+    platform: str = Field(description="`flexprice`, `tirdad`, `tithely`, or a plugin's name.")
+    tenant_id: Scoped = Field("default", description="Tenant that the source belongs to.")
+    environment_id: Scoped = Field("prod", description="Environment that the source belongs to.")
+    verification: Verification = Field(description="`standard-webhooks` or `static-header`.")
+    secrets: tuple[SecretStr, ...] = Field(
+        min_length=1, max_length=MAX_SECRETS, description="Signing secrets or tokens; all are tried, for rotation."
+    )
+    header: str | None = Field(None, description="Header that holds the token; `static-header` only.")
+    api_url: Url = Field(None, description="Base address of the platform's API.")
+    api_key: SecretStr | None = Field(None, description="Key for the platform's API.")
+    poll: PollConfig | None = Field(None, description="Polling of Tithely's charges; off when absent.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Settings of the platform's adapter.")
+
+    @model_validator(mode="after")
+    def _usable(self) -> "SourceSpec":
+        secrets = [secret.get_secret_value() for secret in self.secrets]
+        try:
+            if self.verification is Verification.STATIC_HEADER:
+                StaticHeaderVerifier(self.header or "X-Api-Key", secrets)
+            else:
+                if self.header is not None:
+                    msg = "header is for verification = static-header only"
+                    raise ValueError(msg)
+                StandardWebhooksVerifier(secrets)
+        except SecretInvalidError as error:
+            msg = f"secrets: {error}"
+            raise ValueError(msg) from None
+        return self
+
+
+class ConnectionSpec(Spec):
+    """One connection. `config` is checked against the connector's own model."""
+
+    name: Name = Field(description="Name of the connection.")
+    connector: str = Field(description="`nomod`, `quickbooks`, or a plugin's name.")
+    tenant_id: Scoped = Field("default", description="Tenant that the connection belongs to.")
+    environment_id: Scoped = Field("prod", description="Environment that the connection belongs to.")
+    invoice_sync: InvoiceSync = Field(default_factory=InvoiceSync, description="See `outbound`.")
+    config: dict[str, Any] = Field(default_factory=dict, description="The connector's own settings.")
+
+
+class File(Spec):
+    """A whole configuration file."""
+
+    sources: tuple[SourceSpec, ...] = ()
+    connections: tuple[ConnectionSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "File":
+        for kind, names in (
+            ("source", [source.name for source in self.sources]),
+            ("connection", [connection.name for connection in self.connections]),
+        ):
+            for name in names:
+                if names.count(name) > 1:
+                    msg = f"{kind} {name!r} stands twice"
+                    raise ValueError(msg)
+        return self
+
+
+def read_file(path: Path, resolve: Any) -> File:
+    """Read a TOML file; `resolve` replaces references to secrets by their values. Raises ConfigFileError."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        msg = f"{path.name} cannot be read: {error.strerror}"
+        raise ConfigFileError(msg) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        told = error if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
+        msg = f"{path.name}: {told}"
+        raise ConfigFileError(msg) from None
+    return parse_spec(File, resolve(raw), where=path.name)
+
+
+SpecT = TypeVar("SpecT", bound=BaseModel)
+
+
+def parse_spec(kind: type[SpecT], raw: object, *, where: str = "") -> SpecT:
+    """Return the checked spec. Raises ConfigFileError with one line that says what and where, never a value."""
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigFileError(_line(error, where)) from None
+
+
+def _line(error: ValidationError, where: str) -> str:
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    place = ""
+    for part in first["loc"]:
+        place += f"[{part}]" if isinstance(part, int) else (f".{part}" if place else str(part))
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "unknown key"
+    elif first["type"] == "missing":
+        message = "is missing"
+    return ": ".join(part for part in (where, place, message) if part)

@@ -1,0 +1,1 @@
+"""The way of a delivery after the acknowledgement: dispatch, ensure, write back, and what decides about failures."""

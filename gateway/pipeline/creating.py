@@ -1,0 +1,140 @@
+"""Sending a create: the intent is committed before the first byte, and an answer that was lost leaves it open."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from connectors.errors import ConnectorError, DuplicateRefusedError
+from connectors.models import CreateIntent, Customer, Recovery
+from gateway.errors import problem
+from gateway.pipeline.linking import Linking
+from gateway.pipeline.matching import Ask, Create
+from gateway.pipeline.settling import Result
+from gateway.pipeline.snapshots import digest, from_snapshot, guards, to_snapshot
+from gateway.pipeline.work import Work
+from storage.errors import GuardBusyError
+from storage.ids import new_id
+from storage.records import Intent, JobStatus, NewIntent
+
+GUARD_DELAY = timedelta(seconds=2)
+
+
+class RefusedError(Exception):
+    """A create was refused for certain; carries the intent that is to be closed with the attempt."""
+
+    def __init__(self, intent: Intent, error: ConnectorError) -> None:
+        super().__init__(str(error))
+        self.intent = intent
+        self.error = error
+
+
+class Creating(Linking):
+    """The create, once it is decided."""
+
+    async def create(
+        self,
+        work: Work,
+        customer: Customer,
+        decision: Create,
+        *,
+        searched_since: datetime,
+        variant: int = 0,
+        replaces: Intent | None = None,
+        replaces_result: str = "replaced",
+    ) -> Result:
+        """Commit a new intent and send it. Raises RefusedError for a definite refusal, StorageError kinds."""
+        job, connector, now = work.claimed.job, work.connector, self.now()
+        snapshot = to_snapshot(customer)
+        mark = digest(snapshot)
+        seed = "|".join(
+            (connector.name, job.connection or "", connector.idempotency_scope(), job.source, job.entity_type,
+             job.entity_id or "", mark)
+        )  # fmt: skip
+        new = NewIntent(
+            intent_id=new_id("int", now), key=work.mapping_key, connector=connector.name, tenant_id=job.tenant_id,
+            environment_id=job.environment_id, variant=variant, seed=seed, snapshot=snapshot, digest=mark,
+            guards=guards(customer), started_at=now, searched_since=searched_since,
+            replaces=replaces.intent_id if replaces is not None else None, replaces_result=replaces_result,
+        )  # fmt: skip
+        try:
+            intent = await self.store.begin_intent(new, job_id=job.job_id, fence=job.fence)
+        except GuardBusyError:
+            return Result(
+                status=JobStatus.PENDING, outcome="waiting", next_attempt_at=now + GUARD_DELAY,
+                reason="a create for a customer with the same e-mail or name is under way",
+            )  # fmt: skip
+        return await self.send(work, intent, why=decision.why)
+
+    async def send(self, work: Work, intent: Intent, *, why: str) -> Result:
+        """Send a create whose intent is committed; sending it again with the same intent sends the same bytes."""
+        customer = from_snapshot(intent.snapshot)
+        try:
+            created = await work.connector.create_customer(customer, intent=as_create_intent(intent))
+        except DuplicateRefusedError as error:
+            await self.store.refuse_intent(intent.intent_id, now=self.now())
+            return await self.contest(work, intent, error)
+        except ConnectorError as error:
+            if not error.may_have_written:
+                raise RefusedError(intent, error) from error
+            return self.unknown(work, intent, error)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a connector's bug proves nothing about what was written
+            return self.unknown(work, intent, error)
+        if not created.provider_entity_id:
+            return self.unknown(work, intent, ConnectorError("the connector returned no id"))
+        return self.link(
+            work, record=created.provider_entity_id, origin="created", why=why, warnings=created.warnings,
+            intent_id=intent.intent_id,
+        )  # fmt: skip
+
+    def unknown(self, work: Work, intent: Intent, error: BaseException) -> Result:
+        """The answer was lost: the intent stays open, and the job comes back to look, or to repeat."""
+        now, recovery, failures = self.now(), work.connector.recovery(), work.claimed.job.failures
+        told = problem(error)
+        reason = f"outcome unknown: {told['code']}"
+        window = recovery.replay_window
+        late = window is not None and now - intent.started_at >= window
+        if late and failures >= len(self.schedule):
+            asked = self.ask(
+                work, Ask(kind="outcome_unknown", why="the provider has not answered for long", candidates=())
+            )
+            return replace(asked, error=told)
+        at = next_try(intent, recovery, now=now)
+        return Result(
+            status=JobStatus.PENDING, outcome="outcome_unknown", error=told, burn=late, reason=reason,
+            next_attempt_at=max(at, now + timedelta(seconds=self.schedule[failures])) if late else at,
+            decision={"decision": "create", "why": "sent; the answer was lost"}, customer=self.seen(work),
+        )  # fmt: skip
+
+    async def contest(self, work: Work, intent: Intent, error: DuplicateRefusedError | None) -> Result:
+        """Find out who holds what was refused. Provided by recovery.py."""
+        raise NotImplementedError
+
+
+def as_create_intent(intent: Intent) -> CreateIntent:
+    """Return the intent as connectors see it."""
+    return CreateIntent(
+        key=intent.idempotency_key, variant=intent.variant, epoch=intent.epoch, attempt=intent.attempt,
+        started_at=intent.started_at,
+    )  # fmt: skip
+
+
+def next_look(intent: Intent, recovery: Recovery) -> datetime | None:
+    """Return when to look next, or None when every look-up of the schedule was made, completely."""
+    begun = intent.started_at
+    looked = (intent.looked_at - begun).total_seconds() if intent.looked_at is not None else -1.0
+    coming = [step for step in recovery.lookups if step > looked]
+    return begun + timedelta(seconds=coming[0]) if coming else None
+
+
+def next_try(intent: Intent, recovery: Recovery, *, now: datetime) -> datetime:
+    """Return when to come back after an answer was lost just now.
+
+    Inside the replay window soon, and later each time; else at the next step of the schedule of look-ups.
+    """
+    elapsed = max(0.0, (now - intent.started_at).total_seconds())
+    if recovery.replay_window is not None:
+        return now + timedelta(seconds=min(30.0, max(2.0, elapsed)))
+    coming = [step for step in recovery.lookups if step > elapsed]
+    return intent.started_at + timedelta(seconds=coming[0]) if coming else now

@@ -1,0 +1,87 @@
+"""From a stored delivery to its jobs: what the event says, whether it triggers, and which connections it goes to."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from gateway.errors import PayloadInvalidError, PluginError
+from gateway.registry import Registry
+from gateway.sources.base import Event, Trigger
+from storage.ids import new_id
+from storage.records import Delivery, DeliveryStatus, Dispatched, NewJob, SeenCustomer, SourceRow
+
+log = structlog.get_logger("ledgergate.dispatch")
+
+ENSURE = "ensure_customer"
+WRITE_BACK = "write_back"
+
+
+def lock_key(kind: str, source: str, entity_id: str, connection: str) -> str:
+    """Return what keeps jobs about the same customer and connection apart."""
+    return f"{kind}:{connection}:{source}:{entity_id}"
+
+
+def dispatch(deliveries: Sequence[Delivery], registry: Registry, *, now: datetime) -> list[Dispatched]:
+    """Decide about deliveries. No I/O: the same delivery always gives the same decision for the same configuration."""
+    return [_dispatch_one(delivery, registry, now=now) for delivery in deliveries]
+
+
+def _dispatch_one(delivery: Delivery, registry: Registry, *, now: datetime) -> Dispatched:
+    try:
+        adapter = registry.source(delivery.source)
+        event = adapter.parse(delivery.body or b"")
+    except (PayloadInvalidError, PluginError) as error:
+        return _ended(delivery, DeliveryStatus.FAILED, f"{error.code}: {error.detail}")
+    except Exception as error:
+        log.exception("parse_failed", delivery_id=delivery.delivery_id, source=delivery.source)
+        return _ended(delivery, DeliveryStatus.FAILED, f"internal: the parser failed ({type(error).__name__})")
+    seen = _seen(delivery, event)
+    if event.trigger is Trigger.NONE:
+        return Dispatched(
+            delivery_id=delivery.delivery_id, event_type=event.type, entity_id=event.customer_id, subject=event.subject,
+            status=DeliveryStatus.IGNORED, reason=event.reason or "not a trigger", customer=seen,
+        )  # fmt: skip
+    row = registry.sources[delivery.source].row
+    routes = registry.routes(row, outbound_only=adapter.needs_outbound)
+    if not routes:
+        wanted = "with invoice_sync.outbound = true " if adapter.needs_outbound else ""
+        return Dispatched(
+            delivery_id=delivery.delivery_id, event_type=event.type, entity_id=event.customer_id, subject=event.subject,
+            status=DeliveryStatus.IGNORED, reason=f"no connection {wanted}in this tenant and environment", customer=seen,
+        )  # fmt: skip
+    jobs = [
+        ensure_job(row, event, connection=live.row.name, delivery_id=delivery.delivery_id,
+                   forced=delivery.replays > 0, now=now)
+        for live in routes
+    ]  # fmt: skip
+    return Dispatched(
+        delivery_id=delivery.delivery_id, event_type=event.type, entity_id=event.customer_id, subject=event.subject,
+        jobs=jobs, customer=seen,
+    )  # fmt: skip
+
+
+def ensure_job(
+    source: SourceRow, event: Event, *, connection: str, delivery_id: str | None, forced: bool, now: datetime
+) -> NewJob:
+    """Return the job that makes an event's customer exist on one connection."""
+    entity_id = event.customer_id or ""
+    return NewJob(
+        job_id=new_id("job", now), kind=ENSURE, source=source.name, tenant_id=source.tenant_id,
+        environment_id=source.environment_id, gate=connection, connection=connection, delivery_id=delivery_id,
+        lock_key=lock_key(ENSURE, source.name, entity_id, connection), entity_id=entity_id, subject=event.subject,
+        payload={"trigger": str(event.trigger), **({"forced": True} if forced else {})}, due_at=now,
+    )  # fmt: skip
+
+
+def _ended(delivery: Delivery, status: DeliveryStatus, reason: str) -> Dispatched:
+    return Dispatched(delivery_id=delivery.delivery_id, event_type=None, status=status, reason=reason[:500])
+
+
+def _seen(delivery: Delivery, event: Event) -> SeenCustomer | None:
+    if event.customer_id is None:
+        return None
+    return SeenCustomer(
+        source=delivery.source, customer_id=event.customer_id, tenant_id=delivery.tenant_id,
+        environment_id=delivery.environment_id,
+    )  # fmt: skip

@@ -1,0 +1,129 @@
+"""Exactly one customer: mapping, hint, find, match, intent, create. The dangerous order, written once.
+
+mapping linked?   done, no provider call
+open intent?      settled first, by repeating or by looking (recovery.py)
+trigger           confirmed at the platform, customer read from it
+hint?             verified at the provider by id, then adopted
+find              candidates, or an error: an error is never "not found"
+match             adopt, create, or ask a person (matching.py)
+create            the intent is committed before the first byte (creating.py)
+"""
+
+from dataclasses import replace
+
+from connectors.models import Customer
+from gateway.pipeline.dispatch import ENSURE, lock_key
+from gateway.pipeline.matching import Adopt, Ask, Create, is_sure_hint, match
+from gateway.pipeline.recovery import Recovering
+from gateway.pipeline.settling import Result
+from gateway.pipeline.work import Work
+from gateway.sources.base import Dropped, Event, Trigger
+from storage.records import Intent, JobStatus, MappingStatus
+
+
+class EnsureCustomer(Recovering):
+    """The stage `ensure_customer`."""
+
+    async def __call__(self, work: Work) -> Result:
+        """Run one attempt. Raises ConnectorError, GatewayError and StorageError kinds; the worker settles those."""
+        claimed = work.claimed
+        if claimed.intent is not None:
+            return await self.recover(work, claimed.intent)
+        if claimed.done_before and work.decision is None and not work.payload.get("forced"):
+            return _ignored("already synced: another delivery about it was processed")
+        return await self.begin(work, replaces=None)
+
+    async def begin(self, work: Work, *, replaces: Intent | None) -> Result:
+        """Start from the trigger. `replaces` is an intent whose create was proven absent."""
+        job, mapping = work.claimed.job, work.claimed.mapping
+        event = await self._event(work)
+        confirmed = await work.source.confirm(event)
+        if isinstance(confirmed, Dropped):
+            return _closing(_ignored(confirmed.reason), replaces)
+        if confirmed.customer_id != job.entity_id:
+            return _closing(self._moved(work, confirmed.customer_id), replaces)
+        if mapping is not None and mapping.status is MappingStatus.LINKED:
+            return self._linked_before(work)
+        customer = await work.source.customer(confirmed.customer_id, event)
+        if confirmed.currency and not customer.currency:
+            customer = replace(customer, currency=confirmed.currency)
+        work.customer = customer
+        work.connector.validate_customer(customer)
+        if work.decision is not None and replaces is None:
+            return await self._by_decision(work, customer)
+        hinted = await self._hinted(work, customer)
+        return hinted if hinted is not None else await self._search(work, customer, replaces=replaces)
+
+    async def _search(self, work: Work, customer: Customer, *, replaces: Intent | None) -> Result:
+        """Find, match, and act on the decision."""
+        searched_since = self.now()
+        candidates = await work.connector.find_customers(customer)
+        taken = await self.taken(work, [c.provider_entity_id for c in candidates])
+        decision = match(customer, candidates, policy=work.connector.match_policy(), taken=taken)
+        match decision:
+            case Adopt():
+                return await self.adopt(work, decision)
+            case Ask():
+                return self.ask(work, decision, close_intent=replaces.intent_id if replaces else None)
+            case Create():
+                return await self.create(
+                    work, customer, decision, searched_since=searched_since, replaces=replaces, replaces_result="absent"
+                )
+
+    async def _event(self, work: Work) -> Event:
+        """Return the event again: from the delivery's own bytes, else from what the job was queued with."""
+        job = work.claimed.job
+        if job.delivery_id is not None:
+            delivery = await self.store.get_delivery(job.delivery_id)
+            if delivery.body is not None:
+                return work.source.parse(delivery.body)
+        trigger = Trigger(work.payload.get("trigger", Trigger.INVOICE_FINALIZED))
+        return Event(type=str(trigger), trigger=trigger, subject=job.subject, customer_id=job.entity_id)
+
+    def _moved(self, work: Work, customer_id: str) -> Result:
+        """The invoice belongs to another customer than the webhook said: go on under that one's lock."""
+        job = work.claimed.job
+        return Result(
+            status=JobStatus.PENDING, outcome="moved", next_attempt_at=self.now(), entity_id=customer_id,
+            reason="the platform names another customer than the webhook",
+            lock_key=lock_key(ENSURE, job.source, customer_id, job.connection or ""),
+        )  # fmt: skip
+
+    async def _by_decision(self, work: Work, customer: Customer) -> Result:
+        """Carry out what a person has decided in a review."""
+        decision = work.decision or {}
+        if decision.get("decision") == "adopt":
+            return await self.adopt_by_hand(work, str(decision.get("record") or ""))
+        return await self.create(work, customer, Create(why="decided by a person"), searched_since=self.now())
+
+    async def _hinted(self, work: Work, customer: Customer) -> Result | None:
+        """Adopt the record that the platform's metadata names, once the provider has confirmed it."""
+        hint = work.source.hint(customer, work.connector.name)
+        candidate = await work.connector.get_customer(hint) if hint is not None else None
+        if candidate is None:
+            return None
+        taken = await self.taken(work, [candidate.provider_entity_id])
+        if not is_sure_hint(customer, candidate, policy=work.connector.match_policy(), taken=taken):
+            return None
+        return self.link(
+            work, record=candidate.provider_entity_id, origin="hint", why="named by the platform, found at the provider"
+        )
+
+    def _linked_before(self, work: Work) -> Result:
+        """Nothing to do at the provider; a write-back that is owed is made up for."""
+        mapping = work.claimed.mapping
+        owed = mapping is not None and mapping.written_back_at is None
+        return Result(
+            status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
+            decision={"decision": "linked", "record": mapping.provider_entity_id if mapping else None},
+            follow_ups=self.write_back_jobs(work) if owed else (),
+        )  # fmt: skip
+
+
+def _ignored(reason: str) -> Result:
+    return Result(status=JobStatus.SUCCEEDED, outcome="ignored", job_outcome="ignored", reason=reason)
+
+
+def _closing(result: Result, intent: Intent | None) -> Result:
+    """Close an intent that was proven absent together with a result that creates nothing."""
+    return result if intent is None else replace(result, close_intent=intent.intent_id, intent_result="absent")

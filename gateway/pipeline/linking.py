@@ -1,0 +1,115 @@
+"""How an ensure ends well, or before a person: link, adopt, ask."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.models import Candidate
+from gateway.pipeline.dispatch import WRITE_BACK, lock_key
+from gateway.pipeline.matching import Adopt, Ask, Judged
+from gateway.pipeline.settling import Result
+from gateway.pipeline.snapshots import shown
+from gateway.pipeline.work import Stage, Work
+from storage.ids import new_id
+from storage.records import JobStatus, Link, NewJob, NewReview, SeenCustomer
+
+
+class Linking(Stage):
+    """What all ways to a linked mapping share."""
+
+    async def taken(self, work: Work, records: Sequence[str]) -> Mapping[str, str]:
+        """Return which of these records are linked to other customers, and to whom."""
+        job = work.claimed.job
+        holders = await self.store.holders(job.connection or "", job.entity_type, records)
+        return {record: f"{key.source}:{key.entity_id}" for record, key in holders.items() if key != work.mapping_key}
+
+    async def adopt(self, work: Work, decision: Adopt, *, intent_id: str | None = None) -> Result:
+        """Link an existing record; an inactive one is made active first, where the setting asks for it."""
+        record = decision.candidate.provider_entity_id
+        if decision.reactivate:
+            await work.connector.reactivate_customer(record)
+        return self.link(
+            work, record=record, origin=decision.origin, why=decision.why, others=decision.others, intent_id=intent_id
+        )
+
+    def link(
+        self,
+        work: Work,
+        *,
+        record: str,
+        origin: str,
+        why: str,
+        others: Sequence[Judged] = (),
+        warnings: Sequence[str] = (),
+        intent_id: str | None = None,
+    ) -> Result:
+        """Return the result that links the mapping, closes its intent and queues the write-back: one transaction."""
+        job, connector = work.claimed.job, work.connector
+        intent = work.claimed.intent
+        closing = intent_id or (intent.intent_id if intent is not None else None)
+        made = Link(
+            key=work.mapping_key, connector=connector.name, tenant_id=job.tenant_id,
+            environment_id=job.environment_id, provider_entity_id=record, origin=origin, why=why,
+            shared=connector.match_policy().shared, details={"warnings": list(warnings)} if warnings else None,
+        )  # fmt: skip
+        return Result(
+            status=JobStatus.SUCCEEDED, outcome="created" if origin == "created" else "adopted", job_outcome="done",
+            decision={
+                "decision": "link", "record": record, "origin": origin, "why": why, "others": _told(others),
+                **({"warnings": list(warnings)} if warnings else {}),
+            },
+            link=made, close_intent=closing, intent_result="created" if origin == "created" else "adopted",
+            follow_ups=self.write_back_jobs(work), customer=self.seen(work),
+        )  # fmt: skip
+
+    def ask(self, work: Work, decision: Ask, *, close_intent: str | None = None) -> Result:
+        """Put the decision before a person, with the candidates side by side."""
+        review = NewReview(
+            review_id=new_id("rev", self.now()), kind=decision.kind, reason=decision.why,
+            candidates=[_candidate(judged) for judged in decision.candidates],
+            customer=shown(work.customer) if work.customer is not None else None,
+        )  # fmt: skip
+        return Result(
+            status=JobStatus.NEEDS_REVIEW, outcome="review", reason=f"{decision.kind}: {decision.why}", review=review,
+            decision={"decision": "ask", "why": decision.why, "others": _told(decision.candidates)},
+            close_intent=close_intent, intent_result="refused", customer=self.seen(work),
+        )  # fmt: skip
+
+    def write_back_jobs(self, work: Work) -> tuple[NewJob, ...]:
+        """Return the job that tells the platform, where it can be told."""
+        if not work.source.writes_back:
+            return ()
+        job, now = work.claimed.job, self.now()
+        return (
+            NewJob(
+                job_id=new_id("job", now), kind=WRITE_BACK, source=job.source, tenant_id=job.tenant_id,
+                environment_id=job.environment_id, gate=f"source:{job.source}",
+                # One customer's metadata is written by one job at a time, for all connections: a PUT replaces it whole.
+                lock_key=lock_key(WRITE_BACK, job.source, job.entity_id or "", ""),
+                delivery_id=job.delivery_id, connection=job.connection, entity_type=job.entity_type,
+                entity_id=job.entity_id, subject=job.subject, due_at=now,
+            ),
+        )  # fmt: skip
+
+    def seen(self, work: Work) -> SeenCustomer | None:
+        """Return what lists know of the customer from now on."""
+        job, customer = work.claimed.job, work.customer
+        if not job.entity_id:
+            return None
+        return SeenCustomer(
+            source=job.source, customer_id=job.entity_id, tenant_id=job.tenant_id, environment_id=job.environment_id,
+            name=customer.full_name if customer else "", email=customer.email if customer else "",
+        )  # fmt: skip
+
+
+def _candidate(judged: Judged) -> dict[str, Any]:
+    found: Candidate = judged.candidate
+    return {
+        "provider_entity_id": found.provider_entity_id, "name": found.name, "email": ", ".join(found.emails) or None,
+        "phone": found.phone or None, "active": found.active, "kind": found.kind, "why": judged.why,
+        "created_at": found.created_at.isoformat() if found.created_at else None,
+    }  # fmt: skip
+
+
+def _told(judged: Sequence[Judged]) -> list[dict[str, str]]:
+    """Return what is kept with the attempt: ids and reasons, no personal data."""
+    return [{"record": one.candidate.provider_entity_id, "why": one.why} for one in judged[:20]]

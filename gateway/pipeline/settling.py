@@ -1,0 +1,73 @@
+"""From what a stage found out to the settlement that is written: one place that fills in the rest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from connectors.http import Exchange
+from storage.records import (
+    Attempt,
+    Claimed,
+    JobStatus,
+    Link,
+    MappingKey,
+    NewJob,
+    NewReview,
+    SeenCustomer,
+    Settlement,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one attempt has come to. Defaults say: nothing more than the status."""
+
+    status: JobStatus
+    outcome: str
+    """One word for the attempt: done, ignored, created, adopted, retry, looking, outcome_unknown, review, failed, …"""
+    job_outcome: str | None = None
+    """`done` or `ignored` for a job that has succeeded."""
+    reason: str | None = None
+    error: Mapping[str, Any] | None = None
+    next_attempt_at: datetime | None = None
+    burn: bool = False
+    decision: Mapping[str, Any] | None = None
+    entity_id: str | None = None
+    lock_key: str | None = None
+    link: Link | None = None
+    stale: MappingKey | None = None
+    written_back: MappingKey | None = None
+    close_intent: str | None = None
+    intent_result: str | None = None
+    looked: str | None = None
+    customer: SeenCustomer | None = None
+    follow_ups: Sequence[NewJob] = ()
+    review: NewReview | None = None
+    pause: tuple[str, str, str] | None = None
+
+
+def settlement(
+    claimed: Claimed,
+    result: Result,
+    *,
+    owner: str,
+    started_at: datetime,
+    finished_at: datetime,
+    exchanges: Sequence[Exchange],
+) -> Settlement:
+    """Return the one transaction that ends an attempt."""
+    job = claimed.job
+    attempt = Attempt(
+        number=job.attempts + 1, started_at=started_at, finished_at=finished_at, outcome=result.outcome,
+        error=result.error, exchanges=[asdict(exchange) for exchange in exchanges] or None, decision=result.decision,
+        worker=owner,
+    )  # fmt: skip
+    return Settlement(
+        job_id=job.job_id, fence=job.fence, owner=owner, attempt=attempt, status=result.status,
+        outcome=result.job_outcome, reason=result.reason, error=result.error, next_attempt_at=result.next_attempt_at,
+        burn=result.burn, entity_id=result.entity_id, lock_key=result.lock_key, link=result.link, stale=result.stale,
+        written_back=result.written_back, close_intent=result.close_intent, intent_result=result.intent_result,
+        looked=result.looked, customer=result.customer, follow_ups=result.follow_ups, review=result.review,
+        pause=result.pause,
+    )  # fmt: skip

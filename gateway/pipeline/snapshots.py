@@ -1,0 +1,41 @@
+"""A customer as it was when its create began: kept in the intent, so that a repeat sends the same bytes."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from connectors.models import Address, Customer
+from gateway.pipeline.matching import normal_email, normal_name
+
+
+def to_snapshot(customer: Customer) -> dict[str, Any]:
+    """Return the customer as JSON."""
+    return asdict(customer)
+
+
+def from_snapshot(snapshot: Mapping[str, Any]) -> Customer:
+    """Return the customer that a snapshot holds."""
+    address = snapshot.get("address")
+    return Customer(**{**snapshot, "address": None if address is None else Address(**address)})
+
+
+def digest(snapshot: Mapping[str, Any]) -> str:
+    """Return a fingerprint of a snapshot."""
+    return hashlib.sha256(orjson.dumps(snapshot, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def guards(customer: Customer) -> tuple[str, ...]:
+    """Return what no two open creates of one connection may share: e-mail and name, as fingerprints."""
+    told = (("e", normal_email(customer.email)), ("n", normal_name(customer.full_name)))
+    return tuple(f"{kind}:{hashlib.sha256(text.encode()).hexdigest()[:32]}" for kind, text in told if text)
+
+
+def shown(customer: Customer) -> dict[str, str]:
+    """Return what a person sees beside the candidates of a review."""
+    return {
+        "customer_id": customer.customer_id, "name": customer.full_name, "email": customer.email,
+        "phone": customer.phone, "currency": customer.currency,
+    }  # fmt: skip

@@ -1,0 +1,71 @@
+"""One attempt's context, and what all stages need: the store, the clock, the adapters of the job."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from connectors.base import Connector
+from connectors.models import Customer
+from gateway.pipeline.settling import Result
+from gateway.registry import Registry
+from gateway.sources.base import Source
+from storage import Store
+from storage.records import Claimed, MappingKey
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """A claimed job with its adapters, loaded when they are first asked for."""
+
+    claimed: Claimed
+    registry: Registry
+    customer: Customer | None = field(default=None, repr=False)
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """Return what the job was queued with."""
+        payload = self.claimed.job.payload
+        return payload if isinstance(payload, dict) else {}
+
+    @property
+    def decision(self) -> Mapping[str, Any] | None:
+        """Return what a person has decided about this job, if anybody has."""
+        decided = self.payload.get("decision")
+        return decided if isinstance(decided, dict) else None
+
+    @property
+    def source(self) -> Source:
+        """Return the source's adapter. Raises PluginError."""
+        return self.registry.source(self.claimed.job.source)
+
+    @property
+    def connector(self) -> Connector[Any]:
+        """Return the connection's connector. Raises ConfigurationError."""
+        return self.registry.connection(self.claimed.job.connection or "").usable()
+
+    @property
+    def mapping_key(self) -> MappingKey:
+        """Return the key of the mapping that the job is about."""
+        job = self.claimed.job
+        return MappingKey(
+            source=job.source, entity_type=job.entity_type, entity_id=job.entity_id or "",
+            connection=job.connection or "",
+        )  # fmt: skip
+
+
+class Stage(ABC):
+    """Base of the stages: what they are given, and nothing else."""
+
+    def __init__(
+        self, *, store: Store, registry: Registry, now: Callable[[], datetime], schedule: Sequence[float]
+    ) -> None:
+        self.store = store
+        self.registry = registry
+        self.now = now
+        self.schedule = schedule
+
+    @abstractmethod
+    async def __call__(self, work: Work) -> Result:
+        """Run one attempt. Raises ConnectorError, GatewayError and StorageError kinds, which the worker settles."""

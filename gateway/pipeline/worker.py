@@ -1,0 +1,274 @@
+"""The worker: dispatches deliveries, claims jobs under lease, runs their stages, settles, and stops gracefully."""
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+
+from connectors.http import EXCHANGES, Exchange
+from gateway.errors import RecordTakenError
+from gateway.metrics import Metrics
+from gateway.pipeline.creating import RefusedError
+from gateway.pipeline.dispatch import dispatch
+from gateway.pipeline.failing import failed
+from gateway.pipeline.settling import Result, settlement
+from gateway.pipeline.work import Stage, Work
+from gateway.registry import Registry
+from storage import Store
+from storage.errors import ConflictError, LeaseLostError, StorageError, StoreUnavailableError
+from storage.records import Claimed
+
+log = structlog.get_logger("ledgergate.worker")
+
+DISPATCH_BATCH = 100
+IDLE_SECONDS = 1.0
+REFRESH_SECONDS = 0.5
+STOP_SECONDS = 10.0
+
+
+class Worker:
+    """One process's share of the work. Several may run on one database: leases and lock keys keep them apart."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: Registry,
+        stages: Mapping[str, Stage],
+        schedule: tuple[float, ...],
+        lease: timedelta,
+        places: int,
+        now: Callable[[], datetime],
+        owner: str,
+        metrics: Metrics,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._store, self._registry, self._stages = store, registry, stages
+        self._schedule, self._lease, self._places = schedule, lease, places
+        self._now, self._owner, self._metrics = now, owner, metrics
+        self._chance = chance or random.Random()  # noqa: S311 - jitter
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._ready: deque[Claimed] = deque()
+        self._running: dict[str, tuple[Claimed, asyncio.Task[None]]] = {}
+        self._loops: list[asyncio.Task[None]] = []
+        self._troubled = False
+        self._refreshed = float("-inf")
+
+    # Lifetime --------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._loops = [asyncio.create_task(self._work()), asyncio.create_task(self._keep_leases())]
+
+    def wake(self) -> None:
+        """Say that there may be something to do."""
+        self._wake.set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker's loops run."""
+        return bool(self._loops) and not any(loop.done() for loop in self._loops)
+
+    async def stop(self, grace: float = STOP_SECONDS) -> None:
+        """Take nothing more, let what runs end within `grace` seconds, and hand back the rest."""
+        self._stopping = True
+        self._wake.set()
+        unfinished = {claimed.job.job_id: claimed.job.fence for claimed in self._ready}
+        self._ready.clear()
+        tasks = [task for _, task in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        unfinished |= {job_id: claimed.job.fence for job_id, (claimed, _) in self._running.items()}
+        for loop in self._loops:
+            loop.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*self._loops, *tasks, return_exceptions=True)
+        if unfinished:
+            try:
+                await self._store.release_jobs(unfinished, owner=self._owner, now=self._now())
+            except StorageError:
+                log.warning("jobs_not_handed_back", count=len(unfinished))
+
+    # The loop --------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                busy = await self._turn()
+                if self._troubled:
+                    self._troubled = False
+                    log.info("worker_back")
+                if not busy:
+                    await self._rest()
+            except StorageError as error:
+                await self._trouble(error)
+            except Exception:  # a bug must not stop the work of everybody else
+                log.exception("worker_turn_failed")
+                await asyncio.sleep(IDLE_SECONDS)
+
+    async def _turn(self) -> bool:
+        """Do one round; return whether there may be more to do at once."""
+        moment = asyncio.get_running_loop().time()
+        if moment - self._refreshed >= REFRESH_SECONDS:
+            await self._registry.refresh()
+            self._refreshed = moment
+        deliveries = await self._store.claim_deliveries(now=self._now(), lease=self._lease, limit=DISPATCH_BATCH)
+        if deliveries:
+            results = dispatch(deliveries, self._registry, now=self._now())
+            await self._store.settle_dispatch(results, now=self._now())
+        claimed = 0
+        if len(self._ready) <= self._places // 2:
+            found = await self._store.claim_jobs(self._room(), owner=self._owner, now=self._now(), lease=self._lease)
+            self._ready.extend(found)
+            claimed = len(found)
+        self._fill()
+        return bool(deliveries) or claimed > 0
+
+    def _room(self) -> dict[str, int]:
+        """Return how many jobs may be claimed for each gate: open, not held back by its provider, not full."""
+        held = Counter(claimed.job.gate for claimed in self._ready)
+        held.update(claimed.job.gate for claimed, _ in self._running.values())
+        free = self._places * 2 - held.total()
+        room: dict[str, int] = {}
+        for name, live in self._registry.connections.items():
+            if live.row.status != "active" or (live.budget is not None and live.budget.held_for > 0):
+                continue
+            cap = live.connector.limits().concurrency * 2 if live.connector is not None else 1
+            room[name] = max(0, min(free, max(4, cap) - held[name]))
+        for name in self._registry.sources:
+            gate = f"source:{name}"
+            room[gate] = max(0, min(free, self._places // 2 + 1 - held[gate]))
+        return room
+
+    def _fill(self) -> None:
+        while self._ready and len(self._running) < self._places:
+            claimed = self._ready.popleft()
+            task = asyncio.create_task(self._attempt(claimed))
+            self._running[claimed.job.job_id] = (claimed, task)
+
+    async def _rest(self) -> None:
+        """Sleep until somebody wakes us, the next job falls due, or a second has passed."""
+        timeout = IDLE_SECONDS
+        if len(self._ready) == 0 and len(self._running) < self._places:
+            now = self._now()
+            due = await self._store.next_due([gate for gate, free in self._room().items() if free > 0], after=now)
+            if due is not None:
+                timeout = min(timeout, max(0.0, (due - now).total_seconds()) + 0.001)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _trouble(self, error: StorageError) -> None:
+        if not self._troubled:
+            self._troubled = True
+            log.error("worker_waits_for_store", code=error.code, detail=error.detail)
+        await asyncio.sleep(IDLE_SECONDS)
+
+    async def _keep_leases(self) -> None:
+        """Say at every third of a lease that its jobs are alive; stop those that another worker has taken over."""
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            held = {job_id: claimed.job.fence for job_id, (claimed, _) in self._running.items()}
+            held |= {claimed.job.job_id: claimed.job.fence for claimed in self._ready}
+            if not held:
+                continue
+            try:
+                lost = await self._store.extend_leases(held, owner=self._owner, until=self._now() + self._lease)
+            except StorageError:
+                continue
+            for job_id in lost:
+                if job_id in self._running:
+                    self._running[job_id][1].cancel()
+            self._ready = deque(claimed for claimed in self._ready if claimed.job.job_id not in lost)
+
+    # One attempt -----------------------------------------------------------------------------------------------
+
+    async def _attempt(self, claimed: Claimed) -> None:
+        started, job = self._now(), claimed.job
+        exchanges: list[Exchange] = []
+        EXCHANGES.set(exchanges)
+        work = Work(claimed=claimed, registry=self._registry)
+        try:
+            result = await self._run(work)
+            await self._settle(work, result, started=started, exchanges=exchanges)
+        except LeaseLostError:
+            log.warning("lease_lost", job_id=job.job_id, delivery_id=job.delivery_id)
+        except StorageError as error:
+            log.error("attempt_not_settled", job_id=job.job_id, delivery_id=job.delivery_id, code=error.code)
+        finally:
+            self._running.pop(job.job_id, None)
+            self._fill()
+            if len(self._ready) <= self._places // 2:
+                self._wake.set()
+
+    async def _run(self, work: Work) -> Result:
+        stage = self._stages.get(work.claimed.job.kind)
+        try:
+            if stage is None:
+                msg = f"no stage for {work.claimed.job.kind}"
+                raise NotImplementedError(msg)  # noqa: TRY301 - settled like every other failure
+            return await stage(work)
+        except LeaseLostError:
+            raise
+        except RefusedError as refused:
+            return self._failed(work, refused.error, refused=refused)
+        except Exception as error:
+            if not hasattr(error, "code"):
+                log.exception("stage_failed", job_id=work.claimed.job.job_id, kind=work.claimed.job.kind)
+            return self._failed(work, error)
+
+    def _failed(self, work: Work, error: BaseException, *, refused: RefusedError | None = None) -> Result:
+        return failed(
+            work, error, schedule=self._schedule, now=self._now(), spread=self._chance.uniform(-1, 1),
+            refused=refused.intent if refused is not None else None,
+        )  # fmt: skip
+
+    async def _settle(self, work: Work, result: Result, *, started: datetime, exchanges: list[Exchange]) -> None:
+        """Write the result; it may hold the id of a record just created, so a store in trouble is waited for."""
+        finished = self._now()
+        while True:
+            written = settlement(
+                work.claimed, result, owner=self._owner, started_at=started, finished_at=finished, exchanges=exchanges
+            )
+            try:
+                await self._store.settle(written)
+                break
+            except ConflictError as error:
+                result = self._failed(work, RecordTakenError(error.detail))
+            except StoreUnavailableError:
+                if self._now() - finished > self._lease:
+                    raise
+                await asyncio.sleep(IDLE_SECONDS / 4)
+        self._tell(work, result, started=started, finished=finished, exchanges=exchanges)
+
+    def _tell(
+        self, work: Work, result: Result, *, started: datetime, finished: datetime, exchanges: list[Exchange]
+    ) -> None:
+        """Write the one line that holds every fact of the attempt, and count it."""
+        job = work.claimed.job
+        code = str(result.error.get("code")) if result.error else ""
+        seconds = (finished - started).total_seconds()
+        self._metrics.attempts.labels(job.kind, job.connection or "", result.outcome, code).inc()
+        self._metrics.attempt_seconds.labels(job.kind).observe(seconds)
+        for exchange in exchanges:
+            self._metrics.provider_seconds.labels(job.connection or "").observe(exchange.milliseconds / 1000)
+        if result.pause is not None:
+            log.error("connection_paused", connection=result.pause[0], reason=result.pause[1])
+            self._refreshed = float("-inf")
+        log.info(
+            "attempt", job_id=job.job_id, delivery_id=job.delivery_id, kind=job.kind, source=job.source,
+            connection=job.connection, entity_type=job.entity_type, entity_id=job.entity_id, subject=job.subject,
+            number=job.attempts + 1, outcome=result.outcome, status=str(result.status), code=code or None,
+            reason=result.reason, milliseconds=round(seconds * 1000, 1), requests=len(exchanges),
+            record=result.link.provider_entity_id if result.link else None,
+            origin=result.link.origin if result.link else None,
+            next_attempt_at=result.next_attempt_at.isoformat() if result.next_attempt_at else None,
+        )  # fmt: skip

@@ -1,0 +1,175 @@
+"""What is configured now, as living objects: sources with verifiers, connections with connectors. Follows the store."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+import structlog
+
+from connectors.base import Connector, Host
+from connectors.errors import ConfigurationError, PauseError
+from gateway.budget import Budget
+from gateway.configuration import rows
+from gateway.egress import USER_AGENT
+from gateway.errors import ConfigFileError, GatewayError, PluginError
+from gateway.lending import StoredMemory, StoredTokens
+from gateway.plugins import connector_plugins, source_plugins
+from gateway.secrets import Vault
+from gateway.sources.base import Source, SourceHost
+from gateway.sources.signing import SecretInvalidError, Verifier
+from storage import Store
+from storage.records import ConnectionRow, SourceRow
+
+log = structlog.get_logger("ledgergate.registry")
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveSource:
+    """A configured source and its adapter; `problem` says why there is none."""
+
+    row: SourceRow
+    adapter: Source | None = None
+    verifier: Verifier | None = None
+    header: str | None = None
+    problem: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveConnection:
+    """A configured connection and its connector; `problem` says why there is none."""
+
+    row: ConnectionRow
+    connector: Connector[Any] | None = None
+    budget: Budget | None = None
+    problem: GatewayError | None = None
+
+    @property
+    def outbound(self) -> bool:
+        """Whether finalized invoices bring their customers here."""
+        return bool(self.row.settings.get("invoice_sync", {}).get("outbound"))
+
+    def usable(self) -> Connector[Any]:
+        """Return the connector. Raises ConfigurationError with the reason why there is none."""
+        if self.connector is None:
+            raise ConfigurationError(self.problem.detail if self.problem else "")
+        return self.connector
+
+
+class Registry:
+    """Builds adapters and connectors from the store's rows, and keeps those whose row has not changed."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        vault: Vault,
+        session: aiohttp.ClientSession,
+        now: Callable[[], datetime],
+        owner: str,
+    ) -> None:
+        self._store, self._vault, self._session, self._now, self._owner = store, vault, session, now, owner
+        self._connectors, self._sources = connector_plugins(), source_plugins()
+        self._version = -1
+        self._refreshing = asyncio.Lock()
+        self.sources: dict[str, LiveSource] = {}
+        self.connections: dict[str, LiveConnection] = {}
+
+    async def refresh(self) -> bool:
+        """Take up what has changed in the store; return whether anything has."""
+        async with self._refreshing:
+            version = await self._store.config_version()
+            if version == self._version:
+                return False
+            sources = {row.name: row for row in await self._store.list_sources()}
+            connections = {row.name: row for row in await self._store.list_connections()}
+            self.sources = {name: self._live_source(row) for name, row in sources.items()}
+            self.connections = {name: self._live_connection(row) for name, row in connections.items()}
+            self._version = version
+            for live in self.connections.values():
+                if live.problem is not None and live.row.status == "active":
+                    await self._pause(live)
+            return True
+
+    def routes(self, source: SourceRow, *, outbound_only: bool) -> Sequence[LiveConnection]:
+        """Return the connections that a source's customers go to: of its tenant and environment."""
+        return [
+            live
+            for live in self.connections.values()
+            if live.row.tenant_id == source.tenant_id
+            and live.row.environment_id == source.environment_id
+            and (live.outbound or not outbound_only)
+        ]
+
+    def source(self, name: str) -> Source:
+        """Return a source's adapter. Raises PluginError when there is none."""
+        live = self.sources.get(name)
+        if live is None or live.adapter is None:
+            msg = f"source {name} is not there: {live.problem if live else 'it was removed'}"
+            raise PluginError(msg)
+        return live.adapter
+
+    def connection(self, name: str) -> LiveConnection:
+        """Return a connection. Raises ConfigurationError when it was removed."""
+        live = self.connections.get(name)
+        if live is None:
+            msg = f"connection {name} was removed"
+            raise ConfigurationError(msg)
+        return live
+
+    def build(self, row: ConnectionRow) -> Connector[Any]:
+        """Return a connector for a row that need not be stored. Raises PluginError, ConfigFileError."""
+        kind = self._connectors.load(row.connector)
+        config = rows.connection_config(row, kind.config_model, self._vault)
+        host = Host(
+            connection=row.name, session=self._session, now=self._now, user_agent=USER_AGENT,
+            memory=StoredMemory(row.name, store=self._store, now=self._now),
+            tokens=StoredTokens(row.name, store=self._store, vault=self._vault, now=self._now, owner=self._owner),
+        )  # fmt: skip
+        probe = kind(config, host)
+        budget = Budget(probe.limits())
+        return kind(config, replace(host, limiter=budget))
+
+    def _live_source(self, row: SourceRow) -> LiveSource:
+        known = self.sources.get(row.name)
+        if known is not None and known.row == row:
+            return known
+        live = LiveSource(row=row)
+        try:
+            config = rows.source_config(row, self._vault)
+            adapter = self._sources.load(row.platform)(
+                config, SourceHost(session=self._session, now=self._now, user_agent=USER_AGENT)
+            )
+            live.verifier = adapter.verifier()
+            live.adapter = adapter
+            live.header = config.header or "X-Api-Key" if row.verification == "static-header" else None
+        except (GatewayError, SecretInvalidError, ValueError) as error:
+            live.problem = str(error)
+            log.error("source_unusable", source=row.name, reason=live.problem)
+        return live
+
+    def _live_connection(self, row: ConnectionRow) -> LiveConnection:
+        known = self.connections.get(row.name)
+        if known is not None and known.row.settings == row.settings and known.row.secrets == row.secrets:
+            known.row = row
+            return known
+        live = LiveConnection(row=row)
+        try:
+            live.connector = self.build(row)
+            limiter = live.connector.host.limiter
+            live.budget = limiter if isinstance(limiter, Budget) else None
+        except (PluginError, ConfigFileError) as error:
+            live.problem = error
+        except PauseError as error:
+            live.problem = ConfigFileError(error.detail)
+        return live
+
+    async def _pause(self, live: LiveConnection) -> None:
+        reason = live.problem.code if live.problem else "configuration_invalid"
+        detail = live.problem.detail if live.problem else ""
+        log.error("connection_paused", connection=live.row.name, reason=reason, detail=detail)
+        await self._store.set_connection_status(
+            live.row.name, status="paused", reason=reason, detail=detail, now=self._now()
+        )

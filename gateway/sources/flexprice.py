@@ -1,0 +1,201 @@
+"""Flexprice: invoice webhooks as a hint, its REST API as the truth, customer metadata as the place to write back.
+
+Facts: https://docs.flexprice.io/developers/webhooks (bodies) and https://docs.flexprice.io/api-reference (API).
+"""
+
+import contextlib
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import orjson
+
+from connectors.models import Address, Customer
+from gateway.errors import (
+    CustomerNotFoundError,
+    GatewayError,
+    InvoiceNotFoundError,
+    PayloadInvalidError,
+    SourceAuthenticationError,
+    SourceUnavailableError,
+)
+from gateway.sources.base import Confirmed, Dropped, Event, Source, SourceConfig, SourceHost, Trigger
+from gateway.sources.platform_api import PlatformApi
+
+DEFAULT_API_URL = "https://us.api.flexprice.io/v1"
+FINALIZED = "invoice.update.finalized"
+MAX_ID_CHARS = 255
+METADATA_TRIES = 3
+# Flexprice refuses a new link for any other provider, Nomod among them (its internal/types/entityintegrationmapping.go).
+LINKABLE = frozenset({"quickbooks"})
+
+
+class FlexpriceSource(Source):
+    """Adapter of Flexprice, and of its white labels."""
+
+    platform = "flexprice"
+    title = "Flexprice"
+    writes_back = True
+    default_api_url: ClassVar[str] = DEFAULT_API_URL
+
+    def __init__(self, config: SourceConfig, host: SourceHost) -> None:
+        super().__init__(config, host)
+        # X-Environment-ID is ignored for keys that are bound to an environment and needed for all others.
+        headers = {"x-api-key": config.api_key or "", "X-Environment-ID": config.environment_id}
+        self._api = PlatformApi(
+            host.session, config.api_url or self.default_api_url, headers=headers, user_agent=host.user_agent
+        )
+
+    def parse(self, body: bytes) -> Event:
+        """Read the envelope `{"event_type": …, "<object>": {…}}`. Only three fields are relied on."""
+        try:
+            envelope = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            msg = "the body is not JSON"
+            raise PayloadInvalidError(msg) from error
+        if not isinstance(envelope, dict) or not isinstance(envelope.get("event_type"), str):
+            msg = "the body has no event_type"
+            raise PayloadInvalidError(msg)
+        event_type = envelope["event_type"][:200]
+        invoice = envelope.get("invoice")
+        customer = envelope.get("customer")
+        if event_type != FINALIZED:
+            about = None
+            if isinstance(invoice, dict):
+                about = _identifier(invoice.get("customer_id"))
+            elif isinstance(customer, dict):
+                about = _identifier(customer.get("id"))
+            return Event(
+                type=event_type, trigger=Trigger.NONE, customer_id=about, reason=f"{event_type} is not a trigger"
+            )
+        if not isinstance(invoice, dict):
+            msg = "the body has no invoice"
+            raise PayloadInvalidError(msg)
+        invoice_id, customer_id = _identifier(invoice.get("id")), _identifier(invoice.get("customer_id"))
+        if invoice_id is None or customer_id is None:
+            msg = "the invoice has no id or no customer_id"
+            raise PayloadInvalidError(msg)
+        return Event(type=event_type, trigger=Trigger.INVOICE_FINALIZED, subject=invoice_id, customer_id=customer_id)
+
+    async def confirm(self, event: Event) -> Confirmed | Dropped:
+        """Read the invoice again: it must still be FINALIZED; its `customer_id` is who pays."""
+        self._need_key()
+        invoice = await self._api.get(f"/invoices/{quote(event.subject or '', safe='')}")
+        if not isinstance(invoice, dict):
+            raise InvoiceNotFoundError
+        status = str(invoice.get("invoice_status") or "").upper()
+        if status != "FINALIZED":
+            return Dropped(reason=f"the invoice is {status or 'without a status'} by now")
+        customer_id = _identifier(invoice.get("customer_id"))
+        if customer_id is None:
+            msg = "the invoice has no customer_id"
+            raise SourceUnavailableError(msg)
+        return Confirmed(customer_id=customer_id, currency=str(invoice.get("currency") or "").upper()[:3])
+
+    async def customer(self, customer_id: str, event: Event) -> Customer:
+        """Read the customer by id. The one embedded in an invoice may be somebody else: the subscription's owner."""
+        del event
+        self._need_key()
+        found = await self._api.get(f"/customers/{quote(customer_id, safe='')}")
+        if not isinstance(found, dict) or str(found.get("status") or "published").lower() == "deleted":
+            raise CustomerNotFoundError
+        return self._canonical(found, customer_id)
+
+    def _canonical(self, found: dict[str, Any], customer_id: str) -> Customer:
+        metadata = found.get("metadata")
+        address = Address(
+            line1=_text(found, "address_line1"), line2=_text(found, "address_line2"), city=_text(found, "address_city"),
+            region=_text(found, "address_state"), postal_code=_text(found, "address_postal_code"),
+            country=_text(found, "address_country").upper(),
+        )  # fmt: skip
+        return Customer(
+            source=self.config.name, platform=self.platform, environment_id=self.config.environment_id,
+            customer_id=customer_id, external_id=_text(found, "external_id"), name=_text(found, "name"),
+            email=_text(found, "email"), phone=_text(found, "contact") or _text(found, "phone"),
+            address=None if address == Address() else address,
+            currency=_text(found, "billing_currency").upper()[:3],
+            metadata=_text_map(metadata),
+        )  # fmt: skip
+
+    async def write_back(
+        self, *, customer_id: str, connector: str, provider_entity_id: str, synced_at: datetime
+    ) -> bool:
+        """Read metadata, merge our two keys, compare, write, read again.
+
+        A PUT replaces the whole map and has no version check: the map is read right before the write and again after
+        it, and where another writer's PUT has dropped our keys, they are merged into what is there then. Nothing is
+        sent when our id is there already: every PUT makes the platform send an event.
+        """
+        self._need_key()
+        mine = {
+            f"{connector}_customer_id": provider_entity_id,
+            f"{connector}_sync_timestamp": synced_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        wrote = False
+        for _ in range(METADATA_TRIES):
+            before = await self._metadata(customer_id)
+            if before.get(f"{connector}_customer_id") == provider_entity_id and f"{connector}_sync_timestamp" in before:
+                return wrote
+            await self._api.send("PUT", "/customers", {"metadata": {**before, **mine}}, id=customer_id)
+            if not wrote and connector in LINKABLE:
+                await self._link(customer_id, connector, provider_entity_id)
+            wrote = True
+        after = await self._metadata(customer_id)
+        if after.get(f"{connector}_customer_id") != provider_entity_id:
+            msg = "the written metadata does not stay"
+            raise SourceUnavailableError(msg)
+        return wrote
+
+    async def _metadata(self, customer_id: str) -> dict[str, str]:
+        found = await self._api.get(f"/customers/{quote(customer_id, safe='')}")
+        if not isinstance(found, dict):
+            raise CustomerNotFoundError
+        metadata = found.get("metadata")
+        return dict(metadata) if isinstance(metadata, dict) else {}
+
+    async def _link(self, customer_id: str, connector: str, provider_entity_id: str) -> None:
+        """Tell Flexprice's own mapping table too: best effort, since it needs a connection of that kind there."""
+        body = {
+            "entity_type": "customer", "entity_id": customer_id, "provider_type": connector,
+            "provider_entity_id": provider_entity_id,
+        }  # fmt: skip
+        with contextlib.suppress(GatewayError):
+            await self._api.send("POST", "/integrations/link", body)
+
+    async def warnings(self, connectors: frozenset[str]) -> list[str]:
+        """Warn where Flexprice itself syncs to the same target: two creators double customers."""
+        if not self.config.api_key:
+            return ["no api_key is set: invoices and customers cannot be read"]
+        config = await self._api.get("/integrations/config")
+        found = config.get("integrations") if isinstance(config, dict) else None
+        told = []
+        for entry in found if isinstance(found, list) else []:
+            provider = str(entry.get("provider") or "") if isinstance(entry, dict) else ""
+            current = entry.get("current_config") if isinstance(entry, dict) else None
+            if provider not in connectors or not isinstance(current, dict):
+                continue
+            for entity in ("customer", "invoice"):
+                sync = current.get(entity)
+                if isinstance(sync, dict) and sync.get("outbound") is True:
+                    told.append(
+                        f"{self.title}'s own {entity} sync to {provider} is on: switch it off, or it doubles customers"
+                    )
+        return told
+
+    def _need_key(self) -> None:
+        if not self.config.api_key:
+            msg = "the source has no api_key"
+            raise SourceAuthenticationError(msg)
+
+
+def _identifier(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable() else None
+
+
+def _text(found: dict[str, Any], name: str) -> str:
+    value = found.get(name)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _text_map(value: object) -> dict[str, str]:
+    return {str(key): item for key, item in value.items() if isinstance(item, str)} if isinstance(value, dict) else {}

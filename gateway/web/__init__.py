@@ -1,0 +1,1 @@
+"""HTTP: the door for webhooks, the API, health, and what they share."""
