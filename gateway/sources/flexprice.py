@@ -17,6 +17,7 @@ from gateway.errors import (
     InvoiceNotFoundError,
     PayloadInvalidError,
     SourceAuthenticationError,
+    SourceRejectedError,
     SourceUnavailableError,
 )
 from gateway.sources.base import Confirmed, Dropped, Event, Source, SourceConfig, SourceHost, Trigger
@@ -26,6 +27,7 @@ DEFAULT_API_URL = "https://us.api.flexprice.io/v1"
 FINALIZED = "invoice.update.finalized"
 MAX_ID_CHARS = 255
 METADATA_TRIES = 3
+SYSTEM_PREFIX = "_fp_"
 # Flexprice refuses a new link for any other provider, Nomod among them (its internal/types/entityintegrationmapping.go).
 LINKABLE = frozenset({"quickbooks"})
 
@@ -136,7 +138,7 @@ class FlexpriceSource(Source):
             before = await self._metadata(customer_id)
             if before.get(f"{connector}_customer_id") == provider_entity_id and f"{connector}_sync_timestamp" in before:
                 return wrote
-            await self._api.send("PUT", "/customers", {"metadata": {**before, **mine}}, id=customer_id)
+            await self._put_metadata(customer_id, {**before, **mine})
             if not wrote and connector in LINKABLE:
                 await self._link(customer_id, connector, provider_entity_id)
             wrote = True
@@ -152,6 +154,16 @@ class FlexpriceSource(Source):
             raise CustomerNotFoundError
         metadata = found.get("metadata")
         return dict(metadata) if isinstance(metadata, dict) else {}
+
+    async def _put_metadata(self, customer_id: str, metadata: dict[str, str]) -> None:
+        """Write the whole map; versions that keep `_fp_*` keys of their own refuse those in a PUT and keep them."""
+        try:
+            await self._api.send("PUT", "/customers", {"metadata": metadata}, id=customer_id)
+        except SourceRejectedError:
+            own = {key: value for key, value in metadata.items() if not key.startswith(SYSTEM_PREFIX)}
+            if own == metadata:
+                raise
+            await self._api.send("PUT", "/customers", {"metadata": own}, id=customer_id)
 
     async def _link(self, customer_id: str, connector: str, provider_entity_id: str) -> None:
         """Tell Flexprice's own mapping table too: best effort, since it needs a connection of that kind there."""
