@@ -123,10 +123,17 @@ def candidate_of(row: Mapping[str, Any], *, reference: str = "", held: str = "")
 
 
 def holder_of(row: Mapping[str, Any], *, kind: str) -> Candidate:
-    """Return a vendor or an employee who holds a name that a customer was to have: named, never adopted."""
-    active = row.get("Active") is not False
+    """Return a vendor or an employee who holds a name that a customer was to have: named, never adopted.
+
+    The kind is part of the id: a vendor may have the same Id as a customer, who is another party.
+    """
     return Candidate(
-        provider_entity_id=str(row["Id"]), name=name_in(row), active=active, kind=kind, adoptable=False, holds_name=True
+        provider_entity_id=f"{kind}:{row['Id']}",
+        name=name_in(row),
+        active=row.get("Active") is not False,
+        kind=kind,
+        adoptable=False,
+        holds_name=True,
     )
 
 

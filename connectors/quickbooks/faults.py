@@ -200,9 +200,9 @@ def _of_fault(fault: Fault, reply: Reply, private: tuple[str, ...]) -> Connector
         return DuplicateRefusedError(text, provider_entity_id=holder[1] if holder else None, provider_code=shown)
     kind = RateLimitedError if reply.status == 429 else _KINDS.get(code or 0) or _by_status(fault, reply.status)
     if kind is RateLimitedError:
-        wait = THROTTLE_SECONDS if wait is None else wait
+        wait = wait or THROTTLE_SECONDS
     elif kind is UnreachableError:
-        wait = MAINTENANCE_SECONDS if wait is None else wait
+        wait = wait or MAINTENANCE_SECONDS
     return kind(text, retry_after=wait, provider_code=shown)
 
 
