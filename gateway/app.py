@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from aiohttp import web
 
+from connectors.errors import PauseError
 from gateway import keys
 from gateway.access import Access
 from gateway.configuration.service import Configuration
@@ -101,6 +102,7 @@ class Gateway:
         metrics, quarantine = Metrics(), Quarantine()
         registry = Registry(store=store, vault=vault, session=session, now=now, owner=owner)
         await registry.refresh()
+        stack.push_async_callback(registry.close)
         app[keys.SETTINGS], app[keys.STORE], app[keys.VAULT], app[keys.SESSION] = settings, store, vault, session
         app[keys.REGISTRY], app[keys.METRICS], app[keys.QUARANTINE] = registry, metrics, quarantine
         app[keys.ACCESS], app[keys.CLOCK] = access, now
@@ -158,6 +160,8 @@ async def _maintain(registry: Registry) -> None:
             continue
         try:
             await live.connector.maintain()
+        except PauseError as error:
+            await registry.pause(name, error)
         except Exception as error:  # noqa: BLE001 - a connector's upkeep must not stop the gateway
             log.warning("maintenance_failed", connection=name, error=type(error).__name__)
 

@@ -85,13 +85,30 @@ class Registry:
                 return False
             sources = {row.name: row for row in await self._store.list_sources()}
             connections = {row.name: row for row in await self._store.list_connections()}
+            before = {id(live): live for live in self.connections.values()}
             self.sources = {name: self._live_source(row) for name, row in sources.items()}
             self.connections = {name: self._live_connection(row) for name, row in connections.items()}
             self._version = version
             for live in self.connections.values():
+                before.pop(id(live), None)
+            for replaced in before.values():
+                await _close(replaced)
+            for live in self.connections.values():
                 if live.problem is not None and live.row.status == "active":
                     await self._pause(live)
             return True
+
+    async def close(self) -> None:
+        """Let every connector finish what must not be lost, such as a token refresh under way."""
+        for live in self.connections.values():
+            await _close(live)
+
+    async def pause(self, name: str, error: PauseError) -> None:
+        """Pause a connection because of what its connector has said."""
+        log.error("connection_paused", connection=name, reason=error.code, detail=error.detail)
+        await self._store.set_connection_status(
+            name, status="paused", reason=error.code, detail=error.detail, now=self._now()
+        )
 
     def routes(self, source: SourceRow, *, outbound_only: bool) -> Sequence[LiveConnection]:
         """Return the connections that a source's customers go to: of its tenant and environment."""
@@ -173,3 +190,12 @@ class Registry:
         await self._store.set_connection_status(
             live.row.name, status="paused", reason=reason, detail=detail, now=self._now()
         )
+
+
+async def _close(live: LiveConnection) -> None:
+    if live.connector is None:
+        return
+    try:
+        await live.connector.close()
+    except Exception as error:  # noqa: BLE001 - a stranger's code; closing goes on with the others
+        log.warning("connector_close_failed", connection=live.row.name, error=type(error).__name__)

@@ -52,13 +52,11 @@ class Configuration:
                 if change.change != "unchanged":
                     await self._store.put_source(row)
                     await self._audit(actor, change, row.tenant_id, row.environment_id)
-            for change, connection, new_token in planned_connections:
+            for change, connection in planned_connections:
                 if change.change != "unchanged":
-                    if new_token:
-                        await self._store.delete_tokens(connection.name)
                     await self._store.put_connection(connection)
                     await self._audit(actor, change, connection.tenant_id, connection.environment_id)
-        return [change for change, _ in planned] + [change for change, _, _ in planned_connections]
+        return [change for change, _ in planned] + [change for change, _ in planned_connections]
 
     async def put_source(self, spec: SourceSpec, *, actor: str) -> Change:
         """Upsert one source. Raises ConfigFileError, PluginError."""
@@ -87,11 +85,11 @@ class Configuration:
 
     async def _plan_connection(
         self, spec: ConnectionSpec, before: ConnectionRow | None
-    ) -> tuple[Change, ConnectionRow, bool]:
+    ) -> tuple[Change, ConnectionRow]:
         model = self._connectors.load(spec.connector).config_model
         row = rows.connection_row(spec, model, self._vault, now=self._now(), before=before)
         if before is None:
-            return Change(kind="connection", name=spec.name, change="created"), row, False
+            return Change(kind="connection", name=spec.name, change="created"), row
         owner = (spec.tenant_id, spec.environment_id)
         self._same_owner("connection", spec.name, (before.tenant_id, before.environment_id), owner)
         if before.connector != spec.connector:
@@ -109,8 +107,7 @@ class Configuration:
         change = Change(
             kind="connection", name=spec.name, change="updated" if differing else "unchanged", fields=tuple(differing)
         )
-        new_token = "refresh_token" in new and new["refresh_token"] != old.get("refresh_token")
-        return change, row, new_token
+        return change, row
 
     async def _same_realm(self, before: ConnectionRow, row: ConnectionRow) -> None:
         """Refuse another account under mappings that belong to the one before."""

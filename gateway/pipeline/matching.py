@@ -119,8 +119,11 @@ def normal_email(address: str) -> str:
 
 
 def normal_name(name: str) -> str:
-    """Return a name as it is compared: composed, one blank between words, case folded."""
-    return " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    """Return a name as it is compared: composed, case folded, one blank between words; a colon counts as a blank.
+
+    QuickBooks allows no colon in a name, so that connectors have to leave it out.
+    """
+    return " ".join(unicodedata.normalize("NFKC", name).replace(":", " ").split()).casefold()
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
