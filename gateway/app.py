@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from aiohttp import web
 
-from connectors.errors import PauseError
 from gateway import keys
 from gateway.access import Access
 from gateway.configuration.service import Configuration
 from gateway.egress import new_session
 from gateway.metrics import Metrics
-from gateway.pipeline.dispatch import ENSURE, WRITE_BACK
+from gateway.pipeline.dispatch import CHECK, ENSURE, WRITE_BACK
+from gateway.pipeline.drift import CheckMapping
 from gateway.pipeline.ensure import EnsureCustomer
 from gateway.pipeline.worker import Worker
 from gateway.pipeline.writeback import WriteBack
@@ -25,6 +25,7 @@ from gateway.quarantine import Quarantine
 from gateway.registry import Registry
 from gateway.secrets import load_vault
 from gateway.settings import Settings
+from gateway.upkeep import TURN, Upkeep
 from gateway.web import health
 from gateway.web.server import Runner
 from gateway.web.webhooks import Door
@@ -33,7 +34,6 @@ from storage import Store, store_for
 log = structlog.get_logger("ledgergate")
 
 HOUSEKEEPING_SECONDS = 1.0
-MAINTENANCE_SECONDS = 3600.0
 
 
 def utc_now() -> datetime:
@@ -127,12 +127,16 @@ class Gateway:
             places=settings.workers, now=now, owner=owner, metrics=metrics,
             stages={
                 ENSURE: EnsureCustomer(store=store, registry=registry, now=now, schedule=schedule),
+                CHECK: CheckMapping(store=store, registry=registry, now=now, schedule=schedule),
                 WRITE_BACK: WriteBack(store=store, registry=registry, now=now, schedule=schedule),
             },
         )  # fmt: skip
         worker.start()
         self._stack.push_async_callback(worker.stop)
-        await self._stack.enter_async_context(_every(MAINTENANCE_SECONDS, lambda: _maintain(registry)))
+        upkeep = Upkeep(
+            store=store, registry=registry, now=now, owner=owner, retention=timedelta(days=settings.retention_days)
+        )
+        await self._stack.enter_async_context(_every(TURN.total_seconds(), upkeep.turn))
         self.app[keys.WORKER] = worker
         return worker
 
@@ -151,19 +155,6 @@ class Gateway:
         await registry.refresh()
         await access.refresh()
         await quarantine.flush(self.app[keys.STORE])
-
-
-async def _maintain(registry: Registry) -> None:
-    """Let connectors do what is due now and then; one that fails does not keep the others from it."""
-    for name, live in list(registry.connections.items()):
-        if live.connector is None or live.row.status != "active":
-            continue
-        try:
-            await live.connector.maintain()
-        except PauseError as error:
-            await registry.pause(name, error)
-        except Exception as error:  # noqa: BLE001 - a connector's upkeep must not stop the gateway
-            log.warning("maintenance_failed", connection=name, error=type(error).__name__)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import structlog
 
 from connectors.base import Connector, Host
 from connectors.errors import ConfigurationError, PauseError
+from gateway.breaker import Breaker
 from gateway.budget import Budget
 from gateway.configuration import rows
 from gateway.egress import USER_AGENT
@@ -45,6 +46,7 @@ class LiveConnection:
     connector: Connector[Any] | None = None
     budget: Budget | None = None
     problem: GatewayError | None = None
+    breaker: Breaker = field(default_factory=Breaker)
 
     @property
     def outbound(self) -> bool:

@@ -100,7 +100,7 @@ def load_vault(settings: Settings) -> Vault:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"the key file cannot be read or made: {type(error).__name__}"
         raise SecretKeyError(msg) from error
-    if len(text) < 16:
+    if len(text) < 12:  # as LEDGERGATE_SECRET_KEY
         msg = "the key file is empty or too short"
         raise SecretKeyError(msg)
     return Vault(text)

@@ -54,13 +54,13 @@ class Settings(BaseSettings):
         description="The address under which senders and browsers reach the gateway, such as `https://hooks.example`.",
     )
     secret_key: SecretStr | None = Field(
-        None, description="Key that encrypts the secrets in the database: any text of at least 32 characters."
+        None, description="Key that encrypts the secrets in the database: any text of at least 12 characters, better 32 random ones."
     )
     secret_key_file: Path | None = Field(
         None, description="File with that key; without either, one is made beside the database, mode 0600."
     )
     admin_key: SecretStr | None = Field(
-        None, description="The admin API key, at least 16 characters; without it one is made and printed once."
+        None, description="The admin API key, at least 8 characters; without it one is made and printed once."
     )
     max_body_bytes: int = Field(5 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="Largest webhook body.")
     workers: int = Field(16, ge=1, le=256, description="How many jobs one process runs at the same time.")
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         DEFAULT_SCHEDULE, description="Seconds between the attempts of a job, comma separated."
     )
     lease_seconds: float = Field(
-        30.0, ge=1, le=3600, description="How long a job belongs to a worker that gives no sign of life."
+        30.0, ge=0.5, le=3600, description="How long a job belongs to a worker that gives no sign of life."
     )
     allow_private_addresses: bool = Field(
         default=False,
@@ -98,13 +98,15 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value
 
-    @field_validator("admin_key", "secret_key")
+    @field_validator("admin_key")
     @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < 16:
-            msg = "is too short"
-            raise ValueError(msg)
-        return value
+    def _usable_admin_key(cls, value: SecretStr | None) -> SecretStr | None:
+        return _at_least(value, 8)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _usable_secret_key(cls, value: SecretStr | None) -> SecretStr | None:
+        return _at_least(value, 12)
 
     @field_validator("public_url")
     @classmethod
@@ -121,6 +123,13 @@ class Settings(BaseSettings):
             msg = "must begin with sqlite:/// or postgresql://"
             raise ValueError(msg)
         return value
+
+
+def _at_least(value: SecretStr | None, characters: int) -> SecretStr | None:
+    if value is not None and len(value.get_secret_value().strip()) < characters:
+        msg = f"must have at least {characters} characters"
+        raise ValueError(msg)
+    return value
 
 
 def load() -> Settings:

@@ -1,6 +1,7 @@
 """Sending a create: the intent is committed before the first byte, and an answer that was lost leaves it open."""
 
 import asyncio
+import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,7 +17,9 @@ from storage.errors import GuardBusyError
 from storage.ids import new_id
 from storage.records import Intent, JobStatus, NewIntent
 
-GUARD_DELAY = timedelta(seconds=2)
+GUARD_SECONDS = (0.3, 1.0)
+FRESH = timedelta(seconds=10)
+"""A create is sent only this soon after its intent: later, another worker may have proven it absent already."""
 
 
 class RefusedError(Exception):
@@ -59,10 +62,13 @@ class Creating(Linking):
         try:
             intent = await self.store.begin_intent(new, job_id=job.job_id, fence=job.fence)
         except GuardBusyError:
+            delay = timedelta(seconds=random.uniform(*GUARD_SECONDS))  # noqa: S311 - spreads those who wait
             return Result(
-                status=JobStatus.PENDING, outcome="waiting", next_attempt_at=now + GUARD_DELAY,
+                status=JobStatus.PENDING, outcome="waiting", next_attempt_at=now + delay,
                 reason="a create for a customer with the same e-mail or name is under way",
             )  # fmt: skip
+        if self.now() - intent.started_at > FRESH:
+            return self.unknown(work, intent, ConnectorError("the process was stopped before the create was sent"))
         return await self.send(work, intent, why=decision.why)
 
     async def send(self, work: Work, intent: Intent, *, why: str) -> Result:

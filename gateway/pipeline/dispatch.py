@@ -15,6 +15,7 @@ log = structlog.get_logger("ledgergate.dispatch")
 
 ENSURE = "ensure_customer"
 WRITE_BACK = "write_back"
+CHECK = "check_mapping"
 
 
 def lock_key(kind: str, source: str, entity_id: str, connection: str) -> str:

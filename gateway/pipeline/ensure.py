@@ -17,7 +17,7 @@ from gateway.pipeline.matching import Adopt, Ask, Create, is_sure_hint, match
 from gateway.pipeline.recovery import Recovering
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Work
-from gateway.sources.base import Dropped, Event, Trigger
+from gateway.sources.base import Confirmed, Dropped, Event, Trigger
 from storage.records import Intent, JobStatus, MappingStatus
 
 
@@ -36,8 +36,8 @@ class EnsureCustomer(Recovering):
     async def begin(self, work: Work, *, replaces: Intent | None) -> Result:
         """Start from the trigger. `replaces` is an intent whose create was proven absent."""
         job, mapping = work.claimed.job, work.claimed.mapping
-        event = await self._event(work)
-        confirmed = await work.source.confirm(event)
+        event = await self.event_of(work)
+        confirmed = await self._confirm(work, event)
         if isinstance(confirmed, Dropped):
             return _closing(_ignored(confirmed.reason), replaces)
         if confirmed.customer_id != job.entity_id:
@@ -70,7 +70,13 @@ class EnsureCustomer(Recovering):
                     work, customer, decision, searched_since=searched_since, replaces=replaces, replaces_result="absent"
                 )
 
-    async def _event(self, work: Work) -> Event:
+    async def _confirm(self, work: Work, event: Event) -> Confirmed | Dropped:
+        """Ask the platform whether the trigger still holds; a check of ours has no trigger that could lapse."""
+        if event.trigger is Trigger.CHECK:
+            return Confirmed(customer_id=event.customer_id or "")
+        return await work.source.confirm(event)
+
+    async def event_of(self, work: Work) -> Event:
         """Return the event again: from the delivery's own bytes, else from what the job was queued with."""
         job = work.claimed.job
         if job.delivery_id is not None:

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from connectors.errors import EdgeBlockedError, ProviderError, UnexpectedResponseError, UnreachableError
 from connectors.http import EXCHANGES, Exchange
+from gateway.breaker import Circuit
 from gateway.errors import RecordTakenError
 from gateway.metrics import Metrics
 from gateway.pipeline.creating import RefusedError
-from gateway.pipeline.dispatch import dispatch
+from gateway.pipeline.dispatch import WRITE_BACK, dispatch
 from gateway.pipeline.failing import failed
 from gateway.pipeline.settling import Result, settlement
 from gateway.pipeline.work import Stage, Work
@@ -27,6 +29,10 @@ DISPATCH_BATCH = 100
 IDLE_SECONDS = 1.0
 REFRESH_SECONDS = 0.5
 STOP_SECONDS = 10.0
+PROVIDER_TROUBLE = frozenset(
+    kind.code for kind in (ProviderError, UnexpectedResponseError, UnreachableError, EdgeBlockedError)
+)
+PROVIDER_ANSWERED = frozenset({"created", "adopted", "review", "looking"})
 
 
 class Worker:
@@ -134,13 +140,16 @@ class Worker:
         """Return how many jobs may be claimed for each gate: open, not held back by its provider, not full."""
         held = Counter(claimed.job.gate for claimed in self._ready)
         held.update(claimed.job.gate for claimed, _ in self._running.values())
-        free = self._places * 2 - held.total()
+        free, now = self._places * 2 - held.total(), self._now()
         room: dict[str, int] = {}
         for name, live in self._registry.connections.items():
-            if live.row.status != "active" or (live.budget is not None and live.budget.held_for > 0):
+            circuit = live.breaker.state(now)
+            if live.row.status != "active" or circuit is Circuit.OPEN:
                 continue
-            cap = live.connector.limits().concurrency * 2 if live.connector is not None else 1
-            room[name] = max(0, min(free, max(4, cap) - held[name]))
+            if live.budget is not None and live.budget.held_for > 0:
+                continue
+            cap = max(4, live.connector.limits().concurrency * 2) if live.connector is not None else 1
+            room[name] = max(0, min(free, (1 if circuit is Circuit.HALF_OPEN else cap) - held[name]))
         for name in self._registry.sources:
             gate = f"source:{name}"
             room[gate] = max(0, min(free, self._places // 2 + 1 - held[gate]))
@@ -260,6 +269,7 @@ class Worker:
         self._metrics.attempt_seconds.labels(job.kind).observe(seconds)
         for exchange in exchanges:
             self._metrics.provider_seconds.labels(job.connection or "").observe(exchange.milliseconds / 1000)
+        self._watch(job.connection, job.kind, result, finished)
         if result.pause is not None:
             log.error("connection_paused", connection=result.pause[0], reason=result.pause[1])
             self._refreshed = float("-inf")
@@ -272,3 +282,15 @@ class Worker:
             origin=result.link.origin if result.link else None,
             next_attempt_at=result.next_attempt_at.isoformat() if result.next_attempt_at else None,
         )  # fmt: skip
+
+    def _watch(self, connection: str | None, kind: str, result: Result, now: datetime) -> None:
+        """Open or close the connection's circuit; one log line down, one up."""
+        live = self._registry.connections.get(connection or "")
+        if live is None or kind == WRITE_BACK or connection is None:
+            return
+        code = str(result.error.get("code")) if result.error else ""
+        if code in PROVIDER_TROUBLE:
+            if live.breaker.failed(now):
+                log.error("provider_down", connection=connection, code=code)
+        elif result.outcome in PROVIDER_ANSWERED and live.breaker.succeeded():
+            log.info("provider_up", connection=connection)

@@ -67,6 +67,8 @@ class Trigger(StrEnum):
     NONE = "none"
     INVOICE_FINALIZED = "invoice_finalized"
     TRANSACTION = "transaction"
+    CHECK = "check"
+    """No event of the platform: the gateway itself has found a link that may have died."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
