@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -137,6 +137,7 @@ class Gateway:
             store=store, registry=registry, now=now, owner=owner, retention=timedelta(days=settings.retention_days)
         )
         await self._stack.enter_async_context(_every(TURN.total_seconds(), upkeep.turn))
+        await self._stack.enter_async_context(_meanwhile(upkeep.look_at_sources()))
         self.app[keys.WORKER] = worker
         return worker
 
@@ -173,7 +174,14 @@ async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> AsyncIte
                     log.warning("housekeeping_failed", error=type(error).__name__)
                 failing = True
 
-    task = asyncio.create_task(loop())
+    async with _meanwhile(loop()):
+        yield
+
+
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run something beside the context, for as long as the context lasts at most."""
+    task = asyncio.create_task(work)
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from connectors.errors import PauseError
+from gateway.errors import GatewayError
 from gateway.pipeline.drift import DriftScan
 from gateway.registry import LiveConnection, Registry
 from storage import Store
@@ -43,6 +44,21 @@ class Upkeep:
                 await self._registry.pause(name, error)
             except Exception as error:  # noqa: BLE001 - a connector's upkeep must not stop the gateway
                 log.warning("upkeep_failed", connection=name, error=type(error).__name__)
+
+    async def look_at_sources(self) -> None:
+        """Warn, once at the start, where a platform's own sync creates customers in the same target."""
+        for name, live in list(self._registry.sources.items()):
+            if live.adapter is None or live.row.status != "active" or not live.adapter.writes_back:
+                continue
+            routes = self._registry.routes(live.row, outbound_only=live.adapter.needs_outbound)
+            connectors = frozenset(route.row.connector for route in routes)
+            if not connectors:
+                continue
+            try:
+                for warning in await live.adapter.warnings(connectors):
+                    log.warning("second_creator", source=name, warning=warning)
+            except GatewayError as error:
+                log.info("source_not_asked", source=name, code=error.code)
 
     async def prune(self) -> int:
         """Drop the bodies and headers of deliveries that are older than the retention; return how many."""
