@@ -1,0 +1,51 @@
+"""Writes docs/errors.md from the error classes; `--check` fails when the page is not what it would write."""
+
+import argparse
+import importlib
+from pathlib import Path
+
+PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
+HEAD = """# Errors
+
+Made from the error classes by `python -m tools.errors_page`. Do not edit: change the class.
+
+A code is stable and for machines; it stands in the API's problem documents, in attempts, in logs, on the command line and
+in the console. *What happens* is what the gateway does by itself: `retry` on the schedule, `pause` the connection while its
+jobs wait, `fail` the job until a person retries it, `review` puts the question before a person, `none` concerns only the
+request that met it. *Written?* says whether something may have been created at the provider all the same.
+
+The five errors of the product's specification are among them: customer not found (`customer_not_found`), email already
+exists (`email_already_exists`), invalid email format (`invalid_email`), missing required fields
+(`missing_required_fields`) and the provider's API error (`provider_api_error`).
+
+| code | what happens | written? | cause | what to do |
+|---|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """Return the page as it must be."""
+    for module in ("connectors.nomod", "connectors.quickbooks", "gateway.app", "gateway.sources.tithely", "storage.cursors"):
+        importlib.import_module(module)
+    errors = importlib.import_module("gateway.errors")
+    lines = [
+        f"| `{entry.code}` | {entry.action} | {'perhaps' if entry.may_have_written else 'no'} "
+        f"| **{entry.title}.** {entry.cause} | {entry.resolution} |"
+        for entry in errors.catalogue()
+    ]
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Write the page, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    wanted = page()
+    if parser.parse_args().check:
+        return 0 if PAGE.exists() and PAGE.read_text("utf-8") == wanted else 1
+    PAGE.write_text(wanted, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
