@@ -69,6 +69,47 @@ class PluginError(GatewayError):
     status = 400
 
 
+class ListenError(GatewayError):
+    """The port cannot be listened on."""
+
+    code = "cannot_listen"
+    title = "Cannot listen"
+    cause = "The address is in use, belongs to another machine, or may not be used by this account."
+    resolution = "Stop the other program, or set LEDGERGATE_HOST and LEDGERGATE_PORT to an address that is free."
+
+
+class GatewayUnreachableError(GatewayError):
+    """No gateway answered at the address that was asked."""
+
+    code = "gateway_unreachable"
+    title = "Gateway unreachable"
+    cause = "Nothing answered at the gateway's own address, or something else than a gateway did."
+    resolution = "Start it with `ledgergate serve`, or name its address with `--url` or LEDGERGATE_PUBLIC_URL."
+    status = 502
+
+
+class AccountChangedError(GatewayError):
+    """The credentials are of another account than the one that the connection's mappings belong to."""
+
+    code = "account_changed"
+    title = "Another account"
+    cause = "The credentials belong to another company than the one that this connection was made with."
+    resolution = (
+        "Connect the same company again, or add another connection: the mappings of one are wrong in the other."
+    )
+    status = 409
+
+
+class ConsentInvalidError(GatewayError):
+    """What came back from a consent belongs to none that is under way."""
+
+    code = "consent_invalid"
+    title = "Consent unknown or expired"
+    cause = "The answer belongs to no consent that is under way: it was used before, is too old, or a newer one began."
+    resolution = "Start again with `ledgergate connection authorize NAME`, or in the console."
+    status = 400
+
+
 # The door ----------------------------------------------------------------------------------------------------------
 
 
@@ -155,6 +196,26 @@ class RequestInvalidError(GatewayError):
     status = 400
 
 
+class UnsupportedMediaTypeError(GatewayError):
+    """The body is of a kind that this address does not read."""
+
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+    cause = "The body's Content-Type is not one that this address reads."
+    resolution = "Send JSON with `Content-Type: application/json`; an import of mappings may be `text/csv`."
+    status = 415
+
+
+class AlreadyExistsError(GatewayError):
+    """Something of this name is there already."""
+
+    code = "already_exists"
+    title = "Already exists"
+    cause = "There is one of this name already; names of sources and connections are unique over all tenants."
+    resolution = "Choose another name, or change the one that is there with PUT."
+    status = 409
+
+
 class RouteUnknownError(GatewayError):
     """There is nothing at this address."""
 
@@ -183,6 +244,46 @@ class CustomerNotFoundError(GatewayError):
     cause = "The customer does not exist at the source, or no delivery has spoken of it."
     resolution = "Check the id at the source; if it was restored there, retry the job."
     status = 404
+
+
+class BodyGoneError(GatewayError):
+    """The delivery's body was pruned."""
+
+    code = "body_pruned"
+    title = "Body no longer kept"
+    cause = "The delivery is older than LEDGERGATE_RETENTION_DAYS, so its headers and body were dropped."
+    resolution = "Have the platform send the event again, or retry the delivery's jobs: those read the platform's API."
+    status = 410
+
+
+class RecordUnknownError(GatewayError):
+    """The provider says for certain that it has no such record."""
+
+    code = "record_unknown"
+    title = "Record unknown to the provider"
+    cause = "The provider has no customer with this id."
+    resolution = "Look the id up in the provider's own application, and check that it is the account of this connection."
+    status = 422
+
+
+class CapabilityMissingError(GatewayError):
+    """The connector cannot do this."""
+
+    code = "capability_missing"
+    title = "Not offered by the connector"
+    cause = "The connector of this connection does not offer what was asked for."
+    resolution = "Use a connection whose connector offers it; `ledgergate connector list` says what each does."
+    status = 409
+
+
+class InvoiceNotPayableError(GatewayError):
+    """The invoice cannot be paid as it is."""
+
+    code = "invoice_not_payable"
+    title = "Invoice not payable"
+    cause = "The invoice is not finalized, or was voided or paid meanwhile."
+    resolution = "Look at the invoice on its platform; ask again once it is finalized."
+    status = 409
 
 
 # Sources -----------------------------------------------------------------------------------------------------------
@@ -251,6 +352,20 @@ class RecordTakenError(GatewayError):
     cause = "The provider's record is linked to another billing customer already."
     resolution = "Unlink the other one, choose another record, or set the connection to `shared`."
     status = 409
+    action = Action.REVIEW
+
+
+class PlaceholderEmailError(GatewayError):
+    """The customer's e-mail address was made up by the platform."""
+
+    code = "placeholder_email"
+    title = "Placeholder e-mail address"
+    cause = "The e-mail address fits a pattern of addresses that the platform makes up for people who gave none."
+    resolution = (
+        "Decide in the review: adopt the person's record, create one all the same, or ignore the transaction;"
+        " the patterns are the source's option `placeholder_emails`."
+    )
+    status = 422
     action = Action.REVIEW
 
 

@@ -9,7 +9,7 @@ from gateway.errors import PayloadInvalidError, PluginError
 from gateway.registry import Registry
 from gateway.sources.base import Event, Trigger
 from storage.ids import new_id
-from storage.records import Delivery, DeliveryStatus, Dispatched, NewJob, SeenCustomer, SourceRow
+from storage.records import Delivery, DeliveryStatus, Dispatched, MappingKey, NewJob, SeenCustomer, SourceRow
 
 log = structlog.get_logger("ledgergate.dispatch")
 
@@ -72,6 +72,16 @@ def ensure_job(
         environment_id=source.environment_id, gate=connection, connection=connection, delivery_id=delivery_id,
         lock_key=lock_key(ENSURE, source.name, entity_id, connection), entity_id=entity_id, subject=event.subject,
         payload={"trigger": str(event.trigger), **({"forced": True} if forced else {})}, due_at=now,
+    )  # fmt: skip
+
+
+def write_back_job(source: SourceRow, key: MappingKey, *, now: datetime) -> NewJob:
+    """Return the job that tells the platform of a link which no delivery has asked for."""
+    return NewJob(
+        job_id=new_id("job", now), kind=WRITE_BACK, source=source.name, tenant_id=source.tenant_id,
+        environment_id=source.environment_id, gate=f"source:{source.name}",
+        lock_key=lock_key(WRITE_BACK, source.name, key.entity_id, ""), connection=key.connection,
+        entity_type=key.entity_type, entity_id=key.entity_id, due_at=now,
     )  # fmt: skip
 
 

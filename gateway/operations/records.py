@@ -1,0 +1,55 @@
+"""Asking the provider about a record that a person names, before it is linked."""
+
+from typing import Any
+
+from connectors.base import Connector
+from gateway.errors import RecordTakenError, RecordUnknownError
+from gateway.registry import Registry
+from storage import Store
+from storage.records import MappingKey
+
+ACTIVE = "active"
+
+
+class Records:
+    """The providers' records, as far as this process can ask for them."""
+
+    def __init__(self, store: Store, registry: Registry | None) -> None:
+        self._store, self._registry = store, registry
+
+    async def verify(self, connection: str, provider_entity_id: str, *, entity_type: str = "customer") -> bool:
+        """Return whether the provider was asked, and has the record.
+
+        False means that it could not be asked: no such look-up in the connector, or the connection is paused, unusable
+        or not open in this process. Raises RecordUnknownError when the provider says for certain that there is none,
+        ConnectorError kinds when asking failed: nothing is known then, and the caller changes nothing.
+        """
+        connector = self._connector(connection)
+        if connector is None or entity_type != "customer" or not knows_records(type(connector)):
+            return False
+        if await connector.get_customer(provider_entity_id) is None:
+            msg = f"{connector.title} has no customer {provider_entity_id}"
+            raise RecordUnknownError(msg)
+        return True
+
+    async def refuse_taken(self, key: MappingKey, provider_entity_id: str) -> None:
+        """Raise RecordTakenError when the record is linked to another customer and may not be shared."""
+        holders = await self._store.holders(key.connection, key.entity_type, [provider_entity_id])
+        holder = holders.get(provider_entity_id)
+        if holder is not None and holder != key and not self.shared(key.connection):
+            msg = f"record {provider_entity_id} is linked to {holder.source}:{holder.entity_id}"
+            raise RecordTakenError(msg)
+
+    def shared(self, connection: str) -> bool:
+        """Return whether several customers may have one record on this connection."""
+        live = self._registry.connections.get(connection) if self._registry is not None else None
+        return live is not None and live.connector is not None and live.connector.match_policy().shared
+
+    def _connector(self, connection: str) -> Connector[Any] | None:
+        live = self._registry.connections.get(connection) if self._registry is not None else None
+        return live.connector if live is not None and live.row.status == ACTIVE else None
+
+
+def knows_records(kind: type[Connector[Any]]) -> bool:
+    """Return whether a connector can look a record up by its id: the base class cannot, and answers None always."""
+    return kind.get_customer is not Connector.get_customer

@@ -1,0 +1,17 @@
+"""The shapes of what people and programs hand in: names, ids, reasons. Bounded, and free of control characters."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gateway.configuration.specs import Name
+
+__all__ = ["EntityId", "EntityType", "Name", "Reason", "RecordId", "Text"]
+
+_PLAIN = r"^[^\x00-\x1f\x7f-\x9f]+$"
+
+EntityId = Annotated[str, Field(min_length=1, max_length=255, pattern=_PLAIN)]
+RecordId = Annotated[str, Field(min_length=1, max_length=255, pattern=_PLAIN)]
+EntityType = Annotated[str, Field(pattern="^[a-z][a-z_]{0,39}$")]
+Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=_PLAIN)]
+Text = Annotated[str, Field(min_length=1, max_length=255, pattern=_PLAIN)]
