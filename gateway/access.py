@@ -11,10 +11,11 @@ from enum import StrEnum
 from gateway.errors import ForbiddenError, KeyMissingError
 from storage import Store
 from storage.ids import new_id
-from storage.records import KeyRow, Scope
+from storage.records import EVERYWHERE, KeyRow, Scope
 
 KEY_PREFIX = "lgk_"
 ADMIN_HASH = "admin_key_hash"
+ADMIN_REFERENCE = "admin:"
 DEFAULT_TENANT = "default"
 DEFAULT_ENVIRONMENT = "prod"
 
@@ -103,10 +104,37 @@ class Access:
         ) != row.environment_id:
             raise ForbiddenError
         self._used[row.key_id] = self._now()
-        return Caller(
-            actor=f"key:{row.name}", role=Role(row.role),
-            scope=Scope(tenant_id=row.tenant_id, environment_id=row.environment_id),
-        )  # fmt: skip
+        return _caller(row)
+
+    async def reference(self, key: str | None) -> str:
+        """Return what a session keeps of a key: enough to find it again, nothing to use it with. Raises KeyMissingError."""
+        caller = await self.caller(key, tenant_id=None, environment_id=None)
+        row = self._keys.get(digest(key or ""))
+        return row.key_id if row is not None and not caller.everywhere else self._admin_reference()
+
+    async def holder(self, reference: str) -> Caller:
+        """Return who holds the key of this reference. Raises KeyMissingError once it was revoked or replaced.
+
+        The admin key's scope is everywhere; a session narrows it.
+        """
+        if reference.startswith(ADMIN_REFERENCE):
+            if self._admin is not None and hmac.compare_digest(reference, self._admin_reference()):
+                return Caller(actor="admin", role=Role.ADMIN, scope=EVERYWHERE, everywhere=True)
+            raise KeyMissingError
+        row = self._with_id(reference)
+        if row is None:
+            await self.refresh()
+            row = self._with_id(reference)
+        if row is None:
+            raise KeyMissingError
+        self._used[row.key_id] = self._now()
+        return _caller(row)
+
+    def _with_id(self, key_id: str) -> KeyRow | None:
+        return next((row for row in self._keys.values() if row.key_id == key_id), None)
+
+    def _admin_reference(self) -> str:
+        return ADMIN_REFERENCE + hashlib.sha256(b"reference" + (self._admin or b"")).hexdigest()[:32]
 
     async def create(
         self, name: str, *, tenant_id: str, environment_id: str, role: Role, actor: str
@@ -123,3 +151,8 @@ class Access:
             scope=Scope(tenant_id=tenant_id, environment_id=environment_id),
         )  # fmt: skip
         return row, key
+
+
+def _caller(row: KeyRow) -> Caller:
+    scope = Scope(tenant_id=row.tenant_id, environment_id=row.environment_id)
+    return Caller(actor=f"key:{row.name}", role=Role(row.role), scope=scope)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from connectors.errors import Action, ConnectorError
-from storage.errors import StorageError
+from storage.errors import ConflictError, NotFoundError, OverloadedError, StorageError, StoreUnavailableError
 
 
 class GatewayError(Exception):
@@ -262,7 +262,9 @@ class RecordUnknownError(GatewayError):
     code = "record_unknown"
     title = "Record unknown to the provider"
     cause = "The provider has no customer with this id."
-    resolution = "Look the id up in the provider's own application, and check that it is the account of this connection."
+    resolution = (
+        "Look the id up in the provider's own application, and check that it is the account of this connection."
+    )
     status = 422
 
 
@@ -407,6 +409,21 @@ def _family(base: Known) -> Iterator[Known]:
     yield base
     for kind in base.__subclasses__():
         yield from _family(kind)
+
+
+def status_of(error: BaseException) -> int:
+    """Return the HTTP status for an error."""
+    if isinstance(error, GatewayError):
+        return error.status
+    if isinstance(error, NotFoundError):
+        return 404
+    if isinstance(error, ConflictError):
+        return 409
+    if isinstance(error, OverloadedError | StoreUnavailableError):
+        return 503
+    if isinstance(error, StorageError):
+        return 400 if error.code == "cursor_invalid" else 500
+    return 502 if isinstance(error, ConnectorError) else 500
 
 
 def problem(error: BaseException) -> dict[str, object]:

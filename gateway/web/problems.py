@@ -5,27 +5,10 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from connectors.errors import ConnectorError
-from gateway.errors import GatewayError, problem
-from storage.errors import ConflictError, NotFoundError, OverloadedError, StorageError, StoreUnavailableError
+from gateway.errors import problem, status_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
-
-
-def status_of(error: BaseException) -> int:
-    """Return the HTTP status for an error."""
-    if isinstance(error, GatewayError):
-        return error.status
-    if isinstance(error, NotFoundError):
-        return 404
-    if isinstance(error, ConflictError):
-        return 409
-    if isinstance(error, OverloadedError | StoreUnavailableError):
-        return 503
-    if isinstance(error, StorageError):
-        return 400 if error.code == "cursor_invalid" else 500
-    return 502 if isinstance(error, ConnectorError) else 500
 
 
 def answer(error: BaseException, *, headers: dict[str, str] | None = None) -> web.Response:
