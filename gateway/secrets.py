@@ -1,9 +1,11 @@
 """Secrets at rest: AES-GCM with a key id, bound to the place where each is stored; and the key that does it."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import secrets as randomness
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -15,6 +17,10 @@ from gateway.errors import SecretKeyError
 from gateway.settings import Settings
 from storage import Store, sqlite_path
 
+NEW, OLD = ".new", ".old"
+"""What the next and the last key's files are called, beside the key file, while and after a rotation."""
+MIN_KEY_CHARS = 12
+"""As LEDGERGATE_SECRET_KEY."""
 _CHECK = "key_check"
 _NONCE_BYTES = 12
 _KEY_ID_BYTES = 4
@@ -22,34 +28,61 @@ _VERSION = b"\x01"
 
 
 class Vault:
-    """Encrypts and decrypts with one key. Values name their key, and cannot be moved to another row or field."""
+    """Encrypts and decrypts with one key. Values name their key, and cannot be moved to another row or field.
 
-    def __init__(self, key_text: str) -> None:
-        material = HKDF(algorithm=SHA256(), length=32, salt=b"ledgergate", info=b"secrets at rest").derive(
-            key_text.strip().encode()
-        )
-        self._cipher = AESGCM(material)
-        self._key_id = hashlib.sha256(b"key id" + material).digest()[:_KEY_ID_BYTES]
+    `look_again` returns the keys there are now, the newest first: it is asked when a value names an unknown key, so
+    that a running gateway follows a rotation, and one that was stopped in the middle can go on.
+    """
+
+    def __init__(self, key_text: str, *, look_again: Callable[[], Sequence[str]] | None = None) -> None:
+        self._look_again = look_again
+        self._ciphers: dict[bytes, AESGCM] = {}
+        self._materials: dict[bytes, bytes] = {}
+        self._key_id = self._add(key_text)
 
     def __repr__(self) -> str:
         """Show the key's id, never the key."""
         return f"Vault(key_id={self._key_id.hex()})"
 
+    def _add(self, key_text: str) -> bytes:
+        material = HKDF(algorithm=SHA256(), length=32, salt=b"ledgergate", info=b"secrets at rest").derive(
+            key_text.strip().encode()
+        )
+        key_id = hashlib.sha256(b"key id" + material).digest()[:_KEY_ID_BYTES]
+        self._ciphers[key_id], self._materials[key_id] = AESGCM(material), material
+        return key_id
+
+    def _cipher(self, key_id: bytes) -> AESGCM:
+        if key_id not in self._ciphers and self._look_again is not None:
+            found = [self._add(text) for text in self._look_again()]
+            if key_id in self._ciphers:
+                self._key_id = found[0]
+        if key_id not in self._ciphers:
+            msg = "a stored secret was encrypted with another key"
+            raise SecretKeyError(msg)
+        return self._ciphers[key_id]
+
+    def derive(self, purpose: str) -> bytes:
+        """Return a key of 32 bytes for another purpose: it tells nothing of this one, and changes with a rotation."""
+        told, material = b"purpose|" + purpose.encode(), self._materials[self._key_id]
+        return HKDF(algorithm=SHA256(), length=32, salt=b"ledgergate", info=told).derive(material)
+
     def encrypt(self, owner: str, field: str, value: str) -> bytes:
         """Return the value encrypted for this place."""
         nonce = randomness.token_bytes(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, value.encode(), self._place(owner, field))
+        sealed = self._ciphers[self._key_id].encrypt(nonce, value.encode(), self._place(owner, field))
         return _VERSION + self._key_id + nonce + sealed
 
     def decrypt(self, owner: str, field: str, value: bytes) -> str:
-        """Return what was encrypted for this place. Raises SecretKeyError for another key, place or a changed value."""
+        """Return what was encrypted for this place. Raises SecretKeyError for another key or place, or a change."""
         head = len(_VERSION) + _KEY_ID_BYTES
-        if value[: len(_VERSION)] != _VERSION or value[len(_VERSION) : head] != self._key_id:
-            msg = "a stored secret was encrypted with another key"
+        if value[: len(_VERSION)] != _VERSION:
+            msg = "a stored secret has a form that this version does not know"
             raise SecretKeyError(msg)
+        cipher = self._cipher(value[len(_VERSION) : head])
         nonce, sealed = value[head : head + _NONCE_BYTES], value[head + _NONCE_BYTES :]
         try:
-            return self._cipher.decrypt(nonce, sealed, self._place(owner, field)).decode()
+            return cipher.decrypt(nonce, sealed, self._place(owner, field)).decode()
         except InvalidTag as error:
             msg = "a stored secret was changed, or belongs to another place"
             raise SecretKeyError(msg) from error
@@ -100,10 +133,21 @@ def load_vault(settings: Settings) -> Vault:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"the key file cannot be read or made: {type(error).__name__}"
         raise SecretKeyError(msg) from error
-    if len(text) < 12:  # as LEDGERGATE_SECRET_KEY
+    if len(text) < MIN_KEY_CHARS:
         msg = "the key file is empty or too short"
         raise SecretKeyError(msg)
-    return Vault(text)
+    return Vault(text, look_again=lambda: keys_beside(path))
+
+
+def keys_beside(path: Path) -> list[str]:
+    """Return the keys of a file and of a rotation in progress, the newest first: `.new`, the file, `.old`."""
+    found = []
+    for each in (path.with_name(path.name + NEW), path, path.with_name(path.name + OLD)):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            text = each.read_text("utf-8").strip()
+            if len(text) >= MIN_KEY_CHARS:
+                found.append(text)
+    return found
 
 
 def write_key(path: Path, text: str) -> None:
