@@ -53,8 +53,14 @@ class Door:
         self._unsigned = {hdrs.CONTENT_ENCODING}
 
     async def receive(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request for `/webhooks/{source}`."""
-        name = request.raw_path[len(PREFIX) :].partition("?")[0]
+        """Answer one request whose raw path begins with `/webhooks/`."""
+        return await self._answer(request, request.raw_path[len(PREFIX) :].partition("?")[0])
+
+    async def receive_routed(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request that came by the router: its target is absolute, or percent-encoded."""
+        return await self._answer(request, request.match_info["source"])
+
+    async def _answer(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
         live = self._registry.sources.get(name)
         if request.method != hdrs.METH_POST:
             return self._refuse(MethodNotAllowedError(), headers={"Allow": "POST"})
@@ -115,6 +121,8 @@ class Door:
             if content.is_eof():
                 body = await content.read(self._max + 1)
             else:
+                if headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.transport is not None:
+                    request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 async with asyncio.timeout(self._read_seconds):
                     body = await self._read_slowly(content)
         except TimeoutError:
