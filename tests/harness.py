@@ -1,0 +1,279 @@
+"""A running gateway between simulated services, on a real port, with a clock that tests move; and the invariants.
+
+    async def test_something(rig: Rig) -> None:               # the fixture of tests/integration/conftest.py
+        await rig.add_flexprice()                              # a source; also add_nomod(), add_quickbooks(), …
+        await rig.add_nomod()
+        ada = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")
+        await rig.finalize(ada["id"])                          # an invoice; its signed webhook, through the door
+        await rig.finish()                                     # waits, moving the clock, until nothing is left to do
+        await rig.check()                                      # the invariants, against the ledgers of the simulators
+
+Time: the gateway and all simulators live by `rig.clock`, which runs, and which `finish` moves on to the next due job
+when nothing can be done at the moment. So the default schedules (look-ups over ten minutes, retries over three days)
+pass in no time. What is measured by the machine's own clock stays as it is: HTTP deadlines, and pauses that a provider
+asks for with `Retry-After`.
+
+`rig.start_node()` adds a second gateway on the same database, `rig.restart()` ends all and starts one again.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from pydantic import SecretStr
+
+from connectors.testing.quickbooks import QuickBooksSimulator
+from gateway import keys
+from gateway.app import Gateway
+from gateway.sandbox.flexprice import FlexpriceSimulator
+from gateway.sandbox.sender import Mode, Sent, Target, WebhookSender, invoice_event
+from gateway.sandbox.tithely import TithelySimulator
+from gateway.settings import Settings
+from gateway.sources.signing import new_secret
+from storage import Store
+from storage.records import Delivery, DeliveryStatus, Job, JobStatus
+from tests.configuring import ENVIRONMENT, SOURCE, TENANT, Configuring
+from tests.invariants import World, check_invariants, every
+from tests.ledgers import LedgerNomod
+from tests.looking import NOMOD, QUICKBOOKS, Record
+
+__all__ = ["NOMOD", "QUICKBOOKS", "SOURCE", "Clock", "Rig", "open_rig"]
+
+ADMIN_KEY = "admin-key-of-the-tests"
+PATIENCE = 30.0
+"""Real seconds after which waiting for the gateway is given up."""
+
+
+class Clock:
+    """The time of the gateway and of the simulators: it runs, and tests move it on."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        """Return the time, aware."""
+        return datetime.now(UTC) + self.ahead
+
+    def unix(self) -> float:
+        """Return the time in seconds since 1970."""
+        return self.now().timestamp()
+
+    def advance(self, seconds: float) -> None:
+        """Move it on, or back."""
+        self.ahead += timedelta(seconds=seconds)
+
+
+class Rig(Configuring):
+    """A gateway, its sources and its providers. See the module's docstring."""
+
+    def __init__(self, folder: Path, *, now: Callable[[], datetime] | None = None, **settings: Any) -> None:
+        self.clock = Clock()
+        self.flexprice = FlexpriceSimulator(clock=self.clock.unix)
+        self.tithely = TithelySimulator(clock=self.clock.unix)
+        self.nomod = LedgerNomod(clock=self.clock.unix)
+        self.intuit = QuickBooksSimulator()
+        self.intuit.quirks.clock = self.clock.unix
+        self.settings = Settings(
+            **{
+                "database_url": f"sqlite:///{folder / 'rig.db'}", "port": 0, "admin_key": SecretStr(ADMIN_KEY),
+                "allow_private_addresses": True, "workers": 8, **settings,
+            }
+        )  # fmt: skip
+        self.secret = new_secret()
+        self.acknowledged: list[str] = []
+        """Ids of all deliveries that were answered with 2xx."""
+        self.nodes: list[Gateway] = []
+        self._now = now or self.clock.now
+        self._sender = WebhookSender(schedule=(0.0,), clock=self.clock.unix)
+        self._session: aiohttp.ClientSession | None = None
+
+    # Lifetime --------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the simulators and one gateway."""
+        for service in (self.flexprice, self.tithely, self.nomod, self.intuit):
+            await service.start()
+        self._session = aiohttp.ClientSession()
+        await self.start_node()
+
+    async def stop(self) -> None:
+        """Stop all."""
+        await self.stop_nodes()
+        await self._sender.close()
+        if self._session is not None:
+            await self._session.close()
+        for service in (self.flexprice, self.tithely, self.nomod, self.intuit):
+            await service.stop()
+
+    async def start_node(self) -> Gateway:
+        """Start another gateway on the same database."""
+        node = Gateway(self.settings, now=self._now)
+        await node.__aenter__()
+        self.nodes.append(node)
+        return node
+
+    async def stop_nodes(self) -> None:
+        """Stop all gateways, as SIGTERM does."""
+        while self.nodes:
+            await self.nodes.pop().__aexit__()
+
+    async def restart(self) -> None:
+        """Stop all gateways and start one."""
+        await self.stop_nodes()
+        await self.start_node()
+
+    @property
+    def gateway(self) -> Gateway:
+        """The first gateway."""
+        return self.nodes[0]
+
+    @property
+    def store(self) -> Store:
+        """The first gateway's store."""
+        return self.gateway.app[keys.STORE]
+
+    def now(self) -> datetime:
+        """Return the time by which the gateways live."""
+        return self._now()
+
+    async def refresh(self) -> None:
+        """Have every gateway take up what has changed, and wake it."""
+        for node in self.nodes:
+            await node.app[keys.REGISTRY].refresh()
+            self._quicken(node)
+            node.app[keys.WORKER].wake()
+
+    @staticmethod
+    def _quicken(node: Gateway) -> None:
+        """Let no provider's rate per second slow a test down; what happens is the same, only sooner."""
+        for live in node.app[keys.REGISTRY].connections.values():
+            if live.budget is not None:
+                live.budget._interval = 0.0005
+
+    # Webhooks --------------------------------------------------------------------------------------------------
+
+    def target(self, source: str = SOURCE, *, node: int = 0, mode: Mode = Mode.SVIX) -> Target:
+        """Return where webhooks of a source go, and how they are signed."""
+        return Target(url=f"{self.nodes[node].url}/webhooks/{source}", secrets=(self.secret,), mode=mode)
+
+    async def send(
+        self, event: Record | bytes, *, source: str = SOURCE, message_id: str | None = None, node: int = 0,
+        mode: Mode = Mode.SVIX,
+    ) -> str:  # fmt: skip
+        """Post a signed webhook, and return the id of the delivery. It must be acknowledged."""
+        sent = await self.post(event, source=source, message_id=message_id, node=node, mode=mode)
+        assert sent.delivered, sent.attempts
+        return self.note(sent)
+
+    async def post(
+        self, event: Record | bytes, *, source: str = SOURCE, message_id: str | None = None, node: int = 0,
+        mode: Mode = Mode.SVIX,
+    ) -> Sent:  # fmt: skip
+        """Post a signed webhook, whatever the answer."""
+        target = self.target(source, node=node, mode=mode)
+        return await self._sender.send(target, event, message_id=message_id, tries=1)
+
+    def note(self, sent: Sent) -> str:
+        """Keep the id of an acknowledged delivery, and return it."""
+        delivery_id = str(json.loads(sent.attempts[-1].body)["delivery_id"])
+        self.acknowledged.append(delivery_id)
+        return delivery_id
+
+    async def finalize(self, customer_id: str, *, source: str = SOURCE, node: int = 0, **invoice: Any) -> str:
+        """Make a final invoice at Flexprice, send its webhook, and return the id of the delivery."""
+        record = self.flexprice.add_invoice(customer_id, **invoice)
+        return await self.announce(record["id"], source=source, node=node)
+
+    async def announce(self, invoice_id: str, *, source: str = SOURCE, node: int = 0, **options: Any) -> str:
+        """Send `invoice.update.finalized` about an invoice that is there."""
+        shown = self.flexprice.shown_invoice(self.flexprice.invoices[invoice_id], lag=0)
+        return await self.send(invoice_event(shown), source=source, node=node, **options)
+
+    async def api(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Ask the HTTP API with the admin key; return status and decoded body."""
+        assert self._session is not None
+        given = {
+            "Authorization": f"Bearer {ADMIN_KEY}", "X-Tenant-ID": TENANT, "X-Environment-ID": ENVIRONMENT, **headers,
+        }  # fmt: skip
+        url = f"{self.gateway.url}{path}"
+        async with self._session.request(method, url, json=body, headers=given) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    # Waiting ---------------------------------------------------------------------------------------------------
+
+    async def finish(self, *, patience: float = PATIENCE, horizon: float = 100 * 3600) -> None:
+        """Wait until no delivery and no job has anything left to do, moving the clock on where all only wait.
+
+        Jobs of paused connections may wait on. `horizon` bounds by how many seconds the clock is moved.
+        """
+        deadline = time.monotonic() + patience
+        moved = 0.0
+        while True:
+            waiting = await self.unfinished()
+            if not waiting:
+                return
+            ahead = self._idle_for(waiting)
+            if 0 < ahead <= horizon - moved:
+                moved += ahead
+                self.clock.advance(ahead + 0.001)
+                for node in self.nodes:
+                    node.app[keys.WORKER].wake()
+            elif ahead > 0:
+                raise AssertionError(f"still waiting after {moved:.0f} s: {waiting}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not finished within {patience} s: {waiting}")
+            await asyncio.sleep(0.004)
+
+    def _idle_for(self, waiting: Sequence[Job | Delivery]) -> float:
+        """Return for how many seconds nothing can happen: all that is left are jobs that are not due, or held back."""
+        now, times = self.clock.now(), []
+        for item in waiting:
+            if not isinstance(item, Job) or item.status is not JobStatus.PENDING or item.next_attempt_at is None:
+                return 0.0
+            live = self.gateway.app[keys.REGISTRY].connections.get(item.gate)
+            rest = live.breaker.opened_until if live is not None else None
+            times.append(max(item.next_attempt_at, rest or item.next_attempt_at))
+        return (min(times) - now).total_seconds()
+
+    async def unfinished(self) -> list[Job | Delivery]:
+        """Return the jobs that run or may run, and the deliveries that were not dispatched yet."""
+        open_gates = {row.name for row in await self.store.list_connections() if row.status == "active"}
+        running = await every(self.store.list_jobs, status=JobStatus.RUNNING)
+        waiting = await every(self.store.list_jobs, status=JobStatus.PENDING)
+        pending = [job for job in waiting if job.gate in open_gates or job.gate.startswith("source:")]
+        dispatched = {job.delivery_id for job in (*running, *waiting)}
+        deliveries = await every(self.store.list_deliveries, status=DeliveryStatus.PENDING)
+        fresh = [delivery for delivery in deliveries if delivery.delivery_id not in dispatched]
+        return [*running, *pending, *fresh]
+
+    async def until(self, condition: Callable[[], object], *, patience: float = PATIENCE) -> None:
+        """Wait, in real time, until something holds."""
+        deadline = time.monotonic() + patience
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come about"
+            await asyncio.sleep(0.004)
+
+    async def check(self, **expected: Any) -> None:
+        """Check the invariants against the ledgers of the simulators. See tests/invariants.py."""
+        await check_invariants(self.store, self.world(), acknowledged=self.acknowledged, **expected)
+
+    def world(self) -> World:
+        """Return the simulators as the invariants want them."""
+        return World(flexprice=self.flexprice, nomod=self.nomod, intuit=self.intuit)
+
+
+@asynccontextmanager
+async def open_rig(folder: Path, **settings: Any) -> AsyncIterator[Rig]:
+    """Start a rig for one test, and stop it."""
+    rig = Rig(folder, **settings)
+    try:
+        await rig.start()
+        yield rig
+    finally:
+        await rig.stop()

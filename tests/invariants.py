@@ -1,0 +1,113 @@
+"""What holds after any history, checked against what the simulated services know, not against our own tables alone."""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.testing.quickbooks import QuickBooksSimulator
+from gateway.sandbox.flexprice import FlexpriceSimulator
+from storage import Store
+from storage.records import DeliveryStatus, EntityMapping, JobStatus, MappingStatus, Page
+from tests.ledgers import LedgerNomod, made_in_quickbooks
+
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The services on both sides, with their ledgers."""
+
+    flexprice: FlexpriceSimulator
+    nomod: LedgerNomod
+    intuit: QuickBooksSimulator
+
+
+async def check_invariants(
+    store: Store,
+    world: World,
+    *,
+    acknowledged: Collection[str],
+    all_linked: bool = False,
+    doubled_on_purpose: Collection[str] = (),
+    waiting: bool = False,
+) -> None:
+    """Raise AssertionError unless the promise was kept.
+
+    Every acknowledged delivery is there and has ended (unless `waiting`, for a connection that is paused). Each billing
+    customer was made at most once at each provider, but for those whom a person has wanted twice. No mapping leads
+    nowhere, no record serves two customers, each link was written back. With `all_linked` every customer of an
+    acknowledged delivery that has ended as processed is linked, and nothing is left open: the providers have answered.
+    """
+    deliveries = {item.delivery_id: item for item in await every(store.list_deliveries)}
+    jobs = await every(store.list_jobs)
+    lost = set(acknowledged) - set(deliveries)
+    assert not lost, f"acknowledged and lost: {sorted(lost)}"
+    if not waiting:
+        open_ones = [item for item in deliveries.values() if item.status is DeliveryStatus.PENDING]
+        assert not open_ones, f"deliveries without an end: {open_ones}"
+        alive = [job for job in jobs if job.status in (JobStatus.PENDING, JobStatus.RUNNING)]
+        assert not alive, f"jobs without an end: {alive}"
+    _check_made_once("Nomod", world.nomod.made_for.items(), doubled_on_purpose)
+    _check_made_once("QuickBooks", made_in_quickbooks(world.intuit).items(), doubled_on_purpose)
+    mappings = await every(store.list_mappings)
+    linked = [mapping for mapping in mappings if mapping.status is MappingStatus.LINKED]
+    _check_records(world, linked)
+    _check_written_back(world, linked, {job.entity_id for job in jobs if job.status is not JobStatus.SUCCEEDED})
+    if all_linked:
+        unlinked = [mapping for mapping in mappings if mapping.status is not MappingStatus.LINKED]
+        assert not unlinked, f"mappings left open: {unlinked}"
+        failed = [item for item in deliveries.values() if item.status not in ("processed", "ignored")]
+        assert not failed, f"deliveries that did not go well: {failed}"
+        there = {(mapping.entity_id, mapping.connection) for mapping in linked}
+        wanted = {
+            (job.entity_id, job.connection) for job in jobs if job.kind == "ensure_customer" and job.outcome == "done"
+        }
+        assert wanted <= there, f"ensured and not linked: {wanted - there}"
+
+
+def _check_made_once(provider: str, made: Iterable[tuple[str, list[str]]], on_purpose: Collection[str]) -> None:
+    doubled = {owner: records for owner, records in made if len(records) > 1 and owner not in on_purpose}
+    assert not doubled, f"more than once in {provider}: {doubled}"
+
+
+def _check_records(world: World, linked: Iterable[EntityMapping]) -> None:
+    """Every link leads to a record that the provider has, and to one that no other customer is linked to."""
+    holders: dict[tuple[str, str], str] = {}
+    for mapping in linked:
+        record = mapping.provider_entity_id or ""
+        there = world.nomod.customers if mapping.connector == "nomod" else world.intuit.customers
+        assert record in there, f"a mapping leads nowhere: {mapping}"
+        other = holders.setdefault((mapping.connection, record), f"{mapping.source}:{mapping.entity_id}")
+        assert mapping.shared or other == f"{mapping.source}:{mapping.entity_id}", f"one record for two: {mapping}"
+
+
+def _check_written_back(world: World, linked: Iterable[EntityMapping], not_done: Collection[str | None]) -> None:
+    """Every link stands in the platform's metadata, unless its write-back has failed and waits for a person."""
+    for mapping in linked:
+        customer = world.flexprice.customers.get(mapping.entity_id)
+        if customer is None or mapping.entity_id in not_done:
+            continue
+        assert mapping.written_back_at is not None, f"linked and not written back: {mapping}"
+        told = (customer["metadata"] or {}).get(f"{mapping.connector}_customer_id")
+        assert told == mapping.provider_entity_id, f"the platform was told {told!r}: {mapping}"
+
+
+def check_secrecy(text: str, *, secrets: Iterable[str]) -> None:
+    """Raise AssertionError where a secret or an e-mail address stands in what a process has written."""
+    for secret in secrets:
+        assert secret not in text, "a secret was written to the log"
+    found = [line for line in text.splitlines() if _EMAIL.search(line)]
+    assert not found, f"an e-mail address was written to the log: {found[:3]}"
+
+
+async def every(listing: Callable[..., Any], **where: Any) -> list[Any]:
+    """Return all items of a list of the store, over all its pages."""
+    items: list[Any] = []
+    cursor = None
+    while True:
+        page: Page[Any] = await listing(limit=200, cursor=cursor, **where)
+        items += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return items

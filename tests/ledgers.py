@@ -1,0 +1,44 @@
+"""Whose record is whose at the simulated providers: what only their own ledgers can tell."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from connectors.quickbooks.customers import marker_in
+from connectors.testing.nomod import NomodSimulator
+from connectors.testing.quickbooks import QuickBooksSimulator
+
+
+class LedgerNomod(NomodSimulator):
+    """A Nomod that also writes down for which billing customer each POST has made a record.
+
+    The real one drops the `metadata` that says so, and this one shows it to nobody but the invariants.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.made_for: dict[str, list[str]] = defaultdict(list)
+        """Billing customer → the records that were made for it."""
+
+    async def _create_customer(self, request: web.Request) -> web.Response:
+        before = len(self.creations)
+        answer = await super()._create_customer(request)
+        metadata = json.loads(await request.read()).get("metadata", {})
+        owner = next((str(value) for key, value in metadata.items() if key.endswith("_customer_id")), "")
+        for record in self.creations[before:]:
+            self.made_for[owner].append(str(record["id"]))
+        return answer
+
+
+def made_in_quickbooks(intuit: QuickBooksSimulator) -> Mapping[str, list[str]]:
+    """Return billing customer → the records that were made for it, by the marker in their notes; no merged ones."""
+    made: dict[str, list[str]] = defaultdict(list)
+    for company in intuit.companies.values():
+        for key, record in company.shelves["Customer"].records.items():
+            reference = marker_in(str(record.get("Notes", "")))
+            if reference is not None:
+                made[reference.partition(":")[2]].append(key)
+    return made
