@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from gateway.errors import problem, status_of
+from gateway.errors import KeyMissingError, problem, status_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -19,6 +19,6 @@ def answer(error: BaseException, *, headers: dict[str, str] | None = None) -> we
     wait = getattr(error, "retry_after", None)
     if status in (429, 503):
         sent["Retry-After"] = str(int(wait) if wait else RETRY_SECONDS)
-    if status == 401:
+    if isinstance(error, KeyMissingError):
         sent.setdefault("WWW-Authenticate", "Bearer")
     return web.Response(status=status, body=orjson.dumps(body), content_type=MEDIA_TYPE, headers=sent)
