@@ -77,3 +77,21 @@ class GuardBusyError(StorageError):
     title = "An equal create is open"
     cause = "Another customer with the same e-mail address or name is being created on this connection."
     resolution = "Nothing: the job looks again in a moment."
+
+
+class CursorInvalidError(StorageError):
+    """The cursor was not made by this list."""
+
+    code = "cursor_invalid"
+    title = "Cursor invalid"
+    cause = "The cursor was not returned by this list."
+    resolution = "Begin again without a cursor."
+
+
+class UnstorableError(StorageError):
+    """A value that no database of ours can hold: text that is not Unicode, a number too large. Nothing was stored."""
+
+    code = "value_unstorable"
+    title = "Value cannot be stored"
+    cause = "A text holds half a character (a lone surrogate), or a number is too large."
+    resolution = "Have the sender correct the value."

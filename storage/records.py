@@ -170,7 +170,7 @@ class MappingKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityMapping:
-    """Entity integration mapping: a source's entity × connection → the provider's id."""
+    """Entity integration mapping: a source's entity on a connection → the provider's id."""
 
     source: str
     entity_type: str
@@ -276,6 +276,12 @@ class Dispatched:
     jobs: Sequence[NewJob] = ()
     customer: SeenCustomer | None = None
 
+    @property
+    def end_status(self) -> DeliveryStatus:
+        """Return the status to write: with no job to wait for, nothing is pending."""
+        nothing_to_do = self.status is DeliveryStatus.PENDING and not self.jobs
+        return DeliveryStatus.IGNORED if nothing_to_do else self.status
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
@@ -360,6 +366,16 @@ class Settlement:
     pause: tuple[str, str, str] | None = None
     """Connection to pause, error code, detail."""
 
+    def __post_init__(self) -> None:
+        """Refuse what would leave the job in nobody's hands."""
+        if self.status is JobStatus.RUNNING:
+            raise ValueError("an attempt that has ended leaves no running job")
+
+    @property
+    def due_at(self) -> datetime | None:
+        """Return when the job runs again: at once where nothing else was said, never when it has ended."""
+        return (self.next_attempt_at or self.attempt.finished_at) if self.status is JobStatus.PENDING else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRow:
@@ -379,7 +395,7 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionRow:
-    """A configured connection. `settings` is the public part of its config and `invoice_sync`; secrets are encrypted."""
+    """A configured connection. `settings`: the public part of its config, and `invoice_sync`. Secrets are encrypted."""
 
     name: str
     connector: str

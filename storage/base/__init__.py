@@ -30,6 +30,14 @@ class Store(InboxStore, JobStore, MappingStore, ReviewStore, CatalogStore, Proto
         """Return a number that changes when any process has committed: cheap to ask for."""
         ...
 
+    async def wait_for_change(self, timeout: float, *, since: int | None = None) -> bool:
+        """Wait until any process has committed; return False when `timeout` seconds have passed without.
+
+        `since` is the change token from which on changes count, for who looks at the store between two waits; without
+        one, those count since the last wait that has returned. May return True for nothing.
+        """
+        ...
+
     async def backup(self, target: Path) -> None:
         """Copy the database to a new file while it is in use, and check the copy. Raises StorageError kinds."""
         ...

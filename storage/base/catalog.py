@@ -41,7 +41,7 @@ class CatalogStore(Protocol):
         ...
 
     async def delete_source(self, name: str, scope: Scope = EVERYWHERE) -> None:
-        """Remove a source; its deliveries and mappings stay. Raises NotFoundError."""
+        """Remove a source and what was noted at its door; its deliveries and mappings stay. Raises NotFoundError."""
         ...
 
     async def list_connections(self, scope: Scope = EVERYWHERE) -> Sequence[ConnectionRow]:
@@ -62,7 +62,10 @@ class CatalogStore(Protocol):
         detail: str | None = None,
         now: datetime,
     ) -> None:
-        """Pause, resume or remove a connection; removing drops its secrets and tokens. Raises NotFoundError."""
+        """Pause, resume or remove a connection. Raises NotFoundError.
+
+        Removing drops its secrets and tokens, and forgets its account: one of the same name may be another's.
+        """
         ...
 
     async def set_connection_account(self, name: str, account: Json) -> None:
@@ -102,11 +105,14 @@ class CatalogStore(Protocol):
         ...
 
     async def add_key(self, key: KeyRow) -> None:
-        """Store an API key's hash."""
+        """Store an API key's hash. Raises ConflictError when the id or the hash is there."""
         ...
 
     async def revoke_key(self, key_id: str, scope: Scope = EVERYWHERE, *, now: datetime) -> KeyRow:
-        """Revoke the key with this id or name. Raises NotFoundError."""
+        """Revoke the key with this id, else the one with this name.
+
+        Raises NotFoundError, and ConflictError when several keys have the name: only ids tell them apart.
+        """
         ...
 
     async def touch_keys(self, used: Mapping[str, datetime]) -> None:

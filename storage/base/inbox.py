@@ -33,11 +33,15 @@ class InboxStore(Protocol):
         ...
 
     async def claim_deliveries(self, *, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
-        """Take deliveries that were not dispatched yet; nobody else gets them until the lease ends."""
+        """Take deliveries that were not dispatched yet, oldest first; nobody else gets them until the lease ends."""
         ...
 
     async def settle_dispatch(self, results: Sequence[Dispatched], *, now: datetime) -> None:
         """Write what dispatch decided: end states, or jobs. A delivery that was dispatched meanwhile is left alone."""
+        ...
+
+    async def known_subjects(self, source: str, subjects: Sequence[str]) -> set[str]:
+        """Return which of these invoices or transactions a dispatched delivery of the source is about."""
         ...
 
     async def get_delivery(self, delivery_id: str, scope: Scope = EVERYWHERE) -> Delivery:
@@ -72,13 +76,16 @@ class InboxStore(Protocol):
         ...
 
     async def prune_deliveries(self, *, before: datetime, limit: int = 1000) -> int:
-        """Drop headers and bodies of up to `limit` deliveries older than `before`; ids and keys stay. Return how many."""
+        """Drop headers and bodies of up to `limit` ended deliveries older than `before`; return how many. Keys stay."""
         ...
 
     async def note_activity(
         self, *, accepted: dict[str, datetime], rejected: Sequence[Rejection], counts: dict[tuple[str, str], int]
     ) -> None:
-        """Write down when sources were heard and refused; the last few refusals of each source are kept."""
+        """Write down when sources were heard and refused; the last few refusals of each source are kept.
+
+        What is kept is bounded (storage/limits.py), whatever a stranger sends.
+        """
         ...
 
     async def source_activity(self, source: str) -> SourceActivity:

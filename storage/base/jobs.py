@@ -38,7 +38,8 @@ class JobStore(Protocol):
         """Write all that an attempt changes, in one transaction.
 
         Raises LeaseLostError when another worker has the job by now; ConflictError when the record that it wants to
-        link belongs to another customer. In both cases nothing was written.
+        link belongs to another customer, or the customer was linked to another record meanwhile. In both cases nothing
+        was written.
         """
         ...
 
@@ -47,15 +48,18 @@ class JobStore(Protocol):
         ...
 
     async def next_due(self, gates: Sequence[str], *, after: datetime) -> datetime | None:
-        """Return when the next job of these gates falls due or a lease ends, later than `after`; None for never."""
+        """Return when the next job of these gates falls due, later than `after`, or a lease ends; None for never.
+
+        A lease that has ended by `after` is returned too: its job can be had at once.
+        """
         ...
 
     async def get_job(self, job_id: str, scope: Scope = EVERYWHERE) -> Job:
         """Return a job. Raises NotFoundError."""
         ...
 
-    async def list_attempts(self, job_id: str) -> Sequence[Attempt]:
-        """Return a job's attempts, oldest first."""
+    async def list_attempts(self, job_id: str, scope: Scope = EVERYWHERE) -> Sequence[Attempt]:
+        """Return a job's attempts, oldest first. Raises NotFoundError when there is no such job in the scope."""
         ...
 
     async def list_jobs(
@@ -87,7 +91,7 @@ class JobStore(Protocol):
         ...
 
     async def add_job(self, job: NewJob, *, now: datetime) -> None:
-        """Queue a job that no delivery asked for."""
+        """Queue a job that no delivery asked for. Raises ConflictError when there is one with this id."""
         ...
 
     async def backlog(self) -> Backlog:

@@ -24,24 +24,25 @@ class MappingStore(Protocol):
     async def begin_intent(self, new: NewIntent, *, job_id: str, fence: int) -> Intent:
         """Commit that a create is about to be sent, before its first byte; the mapping becomes `intended`.
 
-        The idempotency key is made here from `new.seed`, the epoch, the variant and the count of creates before, so that
-        no two creates share one. Raises LeaseLostError when another worker has the job. Raises GuardBusyError when a
-        create for an equal customer is open, or has ended since `new.searched_since`, when this job began to look.
+        The idempotency key is made here from `new.seed`, the epoch, the variant and the count of creates before, so
+        that no two creates share one. Raises LeaseLostError when another worker has the job. Raises GuardBusyError when
+        a create for an equal customer is open, or has ended since `new.searched_since`, when this job began to look.
+        Raises ConflictError when the mapping was linked meanwhile, or has an open intent that `new` does not replace.
         """
         ...
 
     async def refuse_intent(self, intent_id: str, *, now: datetime) -> None:
-        """Note that the provider refused this create since its name is taken; it stays open while the holder is sought."""
+        """Note that the provider refused this create: its name is taken. It stays open while the holder is sought."""
         ...
 
-    async def get_mapping(self, key: MappingKey) -> EntityMapping | None:
+    async def get_mapping(self, key: MappingKey, scope: Scope = EVERYWHERE) -> EntityMapping | None:
         """Return a mapping, or None."""
         ...
 
     async def holders(
         self, connection: str, entity_type: str, provider_entity_ids: Sequence[str]
     ) -> dict[str, MappingKey]:
-        """Return which of these records are linked already, and to whom."""
+        """Return which of these records are linked already, and to whom; the first by name where a record is shared."""
         ...
 
     async def list_mappings(

@@ -1,0 +1,14 @@
+"""How much a store keeps and lets wait. The same in every backend."""
+
+MAX_BATCH = 512
+"""Pieces of work and deliveries in one transaction."""
+MAX_WAITING_DELIVERIES = 8192
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+"""Deliveries in memory that wait for the disk; beyond that the door answers 503."""
+
+KEPT_REJECTIONS = 20
+"""Refused requests kept of one source."""
+MAX_REJECTIONS = 2000
+"""Refused requests kept of all sources together."""
+MAX_REJECTION_COUNTS = 2000
+"""Pairs of source and reason that are counted."""
