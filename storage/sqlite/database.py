@@ -1,39 +1,39 @@
 """The SQLite file: one writer thread that commits all that waits in one synced transaction, and readers beside it."""
 
 import asyncio
+import os
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from storage.errors import OverloadedError, SchemaError, StorageError, StoreUnavailableError
+from storage.changes import Changes
+from storage.errors import OverloadedError, StoreUnavailableError
+from storage.limits import MAX_BATCH, MAX_WAITING_BYTES, MAX_WAITING_DELIVERIES
 from storage.records import NewDelivery
 from storage.sqlite import migrate
+from storage.sqlite.connection import BUSY_TIMEOUT, connect, end, ours
+from storage.sqlite.readers import Readers
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 Insert = Callable[[sqlite3.Connection, Sequence[NewDelivery]], Sequence[Any]]
 
-MAX_BATCH = 512
-MAX_WAITING_DELIVERIES = 8192
-MAX_WAITING_BYTES = 64 * 1024 * 1024
-BUSY_TIMEOUT_MS = 5000
-READERS = 2
+POLL_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class _Item:
-    """One thing for the writer: either work, or a delivery to insert."""
+    """One thing for the writer: work for the transaction, a delivery to insert, or else a look at other processes."""
 
     future: "asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop
     work: Work[Any] | None = None
     delivery: NewDelivery | None = None
-    result: Any = field(default=None)
+    result: Any = None
     error: BaseException | None = None
 
 
@@ -45,44 +45,44 @@ class Database:
     the commit in progress is the wait in which the next batch gathers (measured in docs/performance.md).
     """
 
-    def __init__(self, path: Path, insert: Insert) -> None:
+    def __init__(self, path: Path, insert: Insert, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.path = path
+        self._name = str(path)
+        self.changes = Changes()
         self._insert = insert
+        self._busy_timeout = busy_timeout
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._waiting = 0
         self._waiting_bytes = 0
         self._thread: threading.Thread | None = None
-        self._readers: ThreadPoolExecutor | None = None
-        self._local = threading.local()
-        self._reader_connections: list[sqlite3.Connection] = []
-        self._closed = False
+        self._readers = Readers(path, busy_timeout=busy_timeout)
+        self._lists = Readers(path, busy_timeout=busy_timeout)
+        self._usable = False
+        self._file: tuple[int, int] | None = None
+        self._version = 0
 
     # Lifetime --------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Open or create the file, and bring its schema up to date.
 
-        Raises StoreUnavailableError when it cannot be opened, SchemaError when a newer version has written it.
+        Raises StoreUnavailableError when it cannot be opened, SchemaError when it is not ours or of a newer version.
         """
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         self._thread = threading.Thread(target=self._run, args=(loop, ready), name="sqlite-writer", daemon=True)
         self._thread.start()
         await ready
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
+        self._usable = True
 
     async def close(self) -> None:
         """Finish what waits, then close."""
-        if self._closed:
-            return
-        self._closed = True
+        self._usable = False
         if self._thread is not None:
             self._queue.put(None)
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
-        if self._readers is not None:
-            self._readers.shutdown(wait=True)
-            for connection in self._reader_connections:
-                connection.close()
+        self._readers.close()
+        self._lists.close()
 
     # Use -------------------------------------------------------------------------------------------------------
 
@@ -94,71 +94,84 @@ class Database:
     def add(self, delivery: NewDelivery) -> "asyncio.Future[Any]":
         """Queue a delivery for the next batch; the future ends once it is on disk.
 
-        Raises OverloadedError when too much waits already.
+        Raises OverloadedError when too much waits already, StoreUnavailableError when the store is not open.
         """
+        self._assert_usable()
         if self._waiting >= MAX_WAITING_DELIVERIES or self._waiting_bytes > MAX_WAITING_BYTES:
             raise OverloadedError
-        if self._closed:
-            raise StoreUnavailableError
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        item = _Item(loop.create_future(), loop, delivery=delivery)
         self._waiting += 1
-        self._waiting_bytes += len(delivery.body)
-        self._queue.put(_Item(future, loop, delivery=delivery))
-        return future
+        self._waiting_bytes += len(delivery.body) + len(delivery.headers)
+        self._queue.put(item)
+        return item.future
 
     async def write(self, work: Work[T]) -> T:
-        """Run work in the writer, and return once it is committed. Raises what the work raises, or StorageError."""
-        if self._closed:
-            raise StoreUnavailableError
+        """Run work in the writer, and return once it is committed. Raises what the work raises, or StorageError.
+
+        Work that changes nothing costs no sync.
+        """
+        self._assert_usable()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._queue.put(_Item(future, loop, work=work))
         return await future
 
-    async def read(self, work: Work[T]) -> T:
-        """Run work on a reader's connection, which sees the last commit and writes nothing."""
-        if self._readers is None or self._closed:
-            raise StoreUnavailableError
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+    async def read(self, work: Work[T], *, slow: bool = False) -> T:
+        """Run work on a reader's connection: all of it sees the same commit, and it writes nothing.
 
-    def _read(self, work: Work[T]) -> T:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        try:
-            if connection is None:
-                connection = connect(self.path, read_only=True)
-                self._local.connection = connection
-                self._reader_connections.append(connection)
-            return work(connection)
-        except sqlite3.Error as error:
-            raise unavailable(error) from error
+        Lists are `slow`: they have threads of their own, so that they never keep a worker waiting.
+        """
+        self._assert_usable()
+        return await (self._lists if slow else self._readers).read(work)
+
+    async def look_outside(self) -> None:
+        """Note a change when another process has committed since the last look."""
+        self._assert_usable()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        self._queue.put(_Item(future, loop))
+        seen = await future
+        if seen != self._version:
+            self._version = seen
+            self.changes.note()
+
+    async def wait_for_change(self, timeout: float, *, since: int | None) -> bool:
+        """Wait for a commit: our own at once, those of other processes by a look each second."""
+        start = self.changes.begin(since)
+        deadline = asyncio.get_running_loop().time() + timeout
+        while True:
+            await self.look_outside()
+            left = deadline - asyncio.get_running_loop().time()
+            if await self.changes.wait(min(left, POLL_SECONDS), since=start):
+                return True
+            if left <= POLL_SECONDS:
+                return False
+
+    def _assert_usable(self) -> None:
+        if not self._usable:
+            raise StoreUnavailableError("the store is not open")
 
     # The writer's thread ---------------------------------------------------------------------------------------
 
     def _run(self, loop: asyncio.AbstractEventLoop, ready: "asyncio.Future[None]") -> None:
         connection: sqlite3.Connection | None = None
         try:
-            connection = connect(self.path)
+            connection = connect(self.path, busy_timeout=self._busy_timeout)
             migrate.upgrade(connection)
-        except (sqlite3.Error, OSError, StorageError) as error:
+            self._file = _identity(self._name)
+            self._version = _data_version(connection)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever opens the store
             if connection is not None:
                 connection.close()
-            failure = error if isinstance(error, StorageError) else unavailable(error)
-            loop.call_soon_threadsafe(_fail, ready, failure)
+            loop.call_soon_threadsafe(_fail, ready, ours(error))
             return
         loop.call_soon_threadsafe(_succeed, ready)
         more = True
         while more:
             batch, more = self._gather()
             if batch:
-                self._commit(connection, batch)
-                loops = {item.loop for item in batch}
-                for each in loops:
-                    mine = batch if len(loops) == 1 else [item for item in batch if item.loop is each]
-                    try:
-                        each.call_soon_threadsafe(self._settle, mine)
-                    except RuntimeError:  # the loop has ended: nobody waits for this answer any more
-                        continue
+                self._answer(batch, changed=self._process(connection, batch))
         connection.close()
 
     def _gather(self) -> tuple[list[_Item], bool]:
@@ -176,82 +189,108 @@ class Database:
             pass
         return batch, True
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[_Item]) -> None:
+    def _process(self, connection: sqlite3.Connection, batch: list[_Item]) -> bool:
+        """Do all of a batch in one transaction; return whether anything was changed."""
+        before = connection.total_changes
         deliveries = [item for item in batch if item.delivery is not None]
+        pieces = [item for item in batch if item.work is not None]
         try:
+            if len(deliveries) + len(pieces) < len(batch):
+                _look(connection, batch)
+            if not deliveries and not pieces:
+                return False
+            self._assert_same_file()
             connection.execute("BEGIN IMMEDIATE")
             if deliveries:
-                results = self._insert(connection, [item.delivery for item in deliveries if item.delivery is not None])
-                for item, result in zip(deliveries, results, strict=True):
-                    item.result = result
-            for item in batch:
-                if item.work is not None:
-                    self._in_savepoint(connection, item, item.work)
+                self._insert_in_savepoint(connection, deliveries)
+            for item in pieces:
+                _in_savepoint(connection, item)
             connection.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 - whatever it was, nothing was committed and all must be told
-            _roll_back(connection)
-            failure = unavailable(error) if isinstance(error, sqlite3.Error) else error
+            end(connection)
             for item in batch:
                 if item.error is None:
-                    item.error = failure
+                    item.error = ours(error)
+            return False
+        return connection.total_changes != before
 
-    @staticmethod
-    def _in_savepoint(connection: sqlite3.Connection, item: _Item, work: Work[Any]) -> None:
+    def _insert_in_savepoint(self, connection: sqlite3.Connection, items: list[_Item]) -> None:
+        """Insert deliveries together; when that fails, one by one, so that the bad one alone is refused."""
         connection.execute("SAVEPOINT piece")
         try:
-            item.result = work(connection)
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits for this piece
+            results = self._insert(connection, [item.delivery for item in items if item.delivery is not None])
+            for item, result in zip(items, results, strict=True):
+                item.result = result
+        except Exception as error:
             if not connection.in_transaction:  # SQLite itself has rolled back everything: disk full, I/O error
                 raise
             connection.execute("ROLLBACK TO piece")
-            item.error = unavailable(error) if isinstance(error, sqlite3.Error) else error
+            if len(items) == 1:
+                items[0].error = ours(error)
+            else:
+                for item in items:
+                    self._insert_in_savepoint(connection, [item])
         connection.execute("RELEASE piece")
 
-    def _settle(self, batch: list[_Item]) -> None:
+    def _answer(self, batch: list[_Item], *, changed: bool) -> None:
+        loops = {item.loop for item in batch}
+        for each in loops:
+            mine = batch if len(loops) == 1 else [item for item in batch if item.loop is each]
+            try:
+                each.call_soon_threadsafe(self._settle, mine, changed)
+            except RuntimeError:  # the loop has ended: nobody waits for this answer any more
+                continue
+
+    def _settle(self, batch: list[_Item], changed: bool) -> None:  # noqa: FBT001 - called by the loop, which has no keywords
         for item in batch:
             if item.delivery is not None:
                 self._waiting -= 1
-                self._waiting_bytes -= len(item.delivery.body)
+                self._waiting_bytes -= len(item.delivery.body) + len(item.delivery.headers)
             if item.future.done():
                 continue
             if item.error is not None:
                 item.future.set_exception(item.error)
             else:
                 item.future.set_result(item.result)
+        if changed:
+            self.changes.note()
+
+    def _assert_same_file(self) -> None:
+        """Refuse to write into a file that nobody will find again: one that was deleted or replaced while in use."""
+        if _identity(self._name) != self._file:
+            raise StoreUnavailableError("the database file was deleted or replaced while in use; start again")
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open a connection with the settings that the promise rests on, and read them back."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.row_factory = sqlite3.Row
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    if read_only:
-        connection.execute("PRAGMA query_only = ON")
-        return connection
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    connection.execute("PRAGMA journal_size_limit = 67108864")
-    synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
-    if mode != "wal" or synchronous != 2:  # noqa: PLR2004 - 2 is FULL in SQLite's documentation
-        connection.close()
-        msg = f"the file system does not allow what durability needs (journal {mode}, synchronous {synchronous})"
-        raise SchemaError(msg)
-    return connection
+def _in_savepoint(connection: sqlite3.Connection, item: _Item) -> None:
+    if item.work is None:
+        return
+    connection.execute("SAVEPOINT piece")
+    try:
+        item.result = item.work(connection)
+    except Exception as error:
+        if not connection.in_transaction:
+            raise
+        connection.execute("ROLLBACK TO piece")
+        item.error = ours(error)
+    connection.execute("RELEASE piece")
 
 
-def unavailable(error: BaseException) -> StoreUnavailableError:
-    """Return SQLite's or the system's error as ours. Their texts hold no values."""
-    return StoreUnavailableError(f"{type(error).__name__}: {error}"[:200])
+def _look(connection: sqlite3.Connection, batch: list[_Item]) -> None:
+    # On this connection the number changes with the commits of other processes and not with our own:
+    # https://www.sqlite.org/pragma.html#pragma_data_version
+    seen = _data_version(connection)
+    for item in batch:
+        if item.work is None and item.delivery is None:
+            item.result = seen
 
 
-def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        try:
-            connection.execute("ROLLBACK")
-        except sqlite3.Error:  # the disk is gone; the next BEGIN says so to the next batch
-            return
+def _data_version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)  # noqa: PTH116 - Path.stat costs twice as much, and this runs with each commit
+    return found.st_dev, found.st_ino
 
 
 def _succeed(future: "asyncio.Future[None]") -> None:

@@ -4,61 +4,67 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from storage import cursors, rows, values
 from storage.errors import ConflictError, NotFoundError
-from storage.records import (
-    EVERYWHERE,
-    Delivery,
-    DeliveryStatus,
-    Dispatched,
-    NewDelivery,
-    Page,
-    Rejection,
-    Scope,
-    SourceActivity,
-)
-from storage.sqlite import rows
+from storage.records import EVERYWHERE, Delivery, DeliveryStatus, Dispatched, NewDelivery, Page, Scope
+from storage.scalars import array, micros
+from storage.sqlite.customers import see_customer
 from storage.sqlite.database import Database
-from storage.sqlite.jobs import insert_job, see_customer
+from storage.sqlite.jobs import insert_job
 from storage.sqlite.rollup import roll_up
+from storage.sqlite.timeline import SLACK, number_at
+from storage.sqlite.where import Where
 
+_NEWEST = "SELECT coalesce(max(number), 0) FROM deliveries"
 _INSERT = """
-INSERT INTO deliveries (delivery_id, source, tenant_id, environment_id, delivery_key, received_at, scheme,
-                        secret_index, body_bytes, headers, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (source, delivery_key) DO NOTHING"""
-_KNOWN = "SELECT delivery_id FROM deliveries WHERE source = ? AND delivery_key = ?"
-_LIST = """delivery_id, source, tenant_id, environment_id, delivery_key, received_at, scheme, secret_index, status,
-           replays, event_type, entity_id, subject, reason, body_bytes"""
+INSERT INTO deliveries (number, delivery_id, source, tenant_id, environment_id, delivery_key, received_at, scheme,
+                        secret_index, body_bytes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (delivery_key, source) DO NOTHING"""
+_INSERT_BODY = "INSERT INTO bodies (number, headers, body) VALUES (?, ?, ?)"
+_KNOWN = "SELECT delivery_id FROM deliveries WHERE delivery_key = ? AND source = ?"
+_ONE = "SELECT d.*, b.headers, b.body FROM deliveries d LEFT JOIN bodies b USING (number)"
 _CLAIM = """
 UPDATE deliveries SET claimed_until = :until
- WHERE delivery_id IN (
-       SELECT delivery_id FROM deliveries
+ WHERE number IN (
+       SELECT number FROM deliveries
         WHERE status = 'pending' AND status NOT IN ('processed', 'ignored') AND dispatched = 0
           AND claimed_until <= :now
-        ORDER BY delivery_id LIMIT :limit)
-RETURNING *"""
-KEPT_REJECTIONS = 20
+        ORDER BY number LIMIT :limit)
+RETURNING number"""
+_CLAIMED = f"{_ONE} WHERE number = ?"
+_DISPATCHED = """
+UPDATE deliveries SET dispatched = 1, claimed_until = 0, status = ?, reason = ?, event_type = ?, entity_id = ?,
+                      subject = ?
+ WHERE delivery_id = ? AND dispatched = 0 RETURNING replays"""
+_REPLAY = """
+UPDATE deliveries SET dispatched = 0, claimed_until = 0, status = 'pending', reason = NULL, replays = replays + 1
+ WHERE delivery_id = ?"""
+_OLD = """
+SELECT b.number FROM bodies b CROSS JOIN deliveries d USING (number)
+ WHERE b.number < ? AND d.received_at < ? AND d.status IN ('processed', 'ignored', 'failed')
+ ORDER BY b.number LIMIT ?"""
+_PRUNE = """
+DELETE FROM bodies
+ WHERE number = ?1 AND (SELECT status FROM deliveries WHERE number = ?1) IN ('processed', 'ignored', 'failed')"""
+_SEARCHED = ("delivery_id", "delivery_key", "entity_id", "subject")
+
+# The plus keeps the index on the source out of it, which knows nothing of subjects.
+_SUBJECTS = """
+SELECT DISTINCT subject FROM deliveries WHERE subject IN (SELECT value FROM json_each(?)) AND +source = ?"""
 
 
 def insert_deliveries(db: sqlite3.Connection, deliveries: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
     """Insert a batch; return, for each, the id under which it is stored and whether it was there before."""
+    numbered = list(enumerate(deliveries, start=db.execute(_NEWEST).fetchone()[0] + 1))
     before = db.total_changes
-    db.executemany(
-        _INSERT,
-        [
-            (
-                d.delivery_id, d.source, d.tenant_id, d.environment_id, d.delivery_key, rows.micros(d.received_at),
-                d.scheme, d.secret_index, len(d.body), d.headers, d.body,
-            )
-            for d in deliveries
-        ],
-    )  # fmt: skip
-    if db.total_changes - before == len(deliveries):
-        return [(d.delivery_id, False) for d in deliveries]
-    answers = []
-    for d in deliveries:
-        known: str = db.execute(_KNOWN, (d.source, d.delivery_key)).fetchone()[0]
-        answers.append((known, known != d.delivery_id))
+    db.executemany(_INSERT, [(number, *values.delivery(new)) for number, new in numbered])
+    answers = [(new.delivery_id, False) for new in deliveries]
+    if db.total_changes - before < len(deliveries):
+        ids_kept = [db.execute(_KNOWN, (new.delivery_key, new.source)).fetchone()[0] for new in deliveries]
+        answers = [(kept, kept != new.delivery_id) for kept, new in zip(ids_kept, deliveries, strict=True)]
+        numbered = [pair for pair, (_, known) in zip(numbered, answers, strict=True) if not known]
+    db.executemany(_INSERT_BODY, [(number, new.headers, new.body) for number, new in numbered])
     return answers
 
 
@@ -81,46 +87,46 @@ class Inbox:
         return self._db.waiting
 
     async def claim_deliveries(self, *, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
-        """Take deliveries that were not dispatched yet; nobody else gets them until the lease ends."""
-        values = {"now": rows.micros(now), "until": rows.micros(now + lease), "limit": limit}
-        if not await self._db.read(_any_undispatched):
-            return []
-        return await self._db.write(lambda db: [rows.delivery(row) for row in db.execute(_CLAIM, values)])
+        """Take deliveries that were not dispatched yet, oldest first; nobody else gets them until the lease ends."""
+        bounds = {"now": micros(now), "until": micros(now + lease), "limit": limit}
+
+        def work(db: sqlite3.Connection) -> list[Delivery]:
+            taken = sorted(row[0] for row in db.execute(_CLAIM, bounds).fetchall())
+            return [rows.delivery(db.execute(_CLAIMED, (number,)).fetchone(), whole=True) for number in taken]
+
+        return await self._db.write(work)
 
     async def settle_dispatch(self, results: Sequence[Dispatched], *, now: datetime) -> None:
         """Write what dispatch decided: end states, or jobs. A delivery that was dispatched meanwhile is left alone."""
 
         def work(db: sqlite3.Connection) -> None:
             for result in results:
-                changed = db.execute(
-                    "UPDATE deliveries SET dispatched = 1, claimed_until = 0, status = ?, reason = ?, event_type = ?,"
-                    " entity_id = ?, subject = ? WHERE delivery_id = ? AND dispatched = 0",
+                row = db.execute(
+                    _DISPATCHED,
                     (
-                        result.status, result.reason, result.event_type, result.entity_id, result.subject,
+                        result.end_status, result.reason, result.event_type, result.entity_id, result.subject,
                         result.delivery_id,
                     ),
-                )  # fmt: skip
-                if changed.rowcount == 0:
+                ).fetchone()  # fmt: skip
+                if row is None:
                     continue
                 if result.customer is not None:
                     see_customer(db, result.customer, now)
                 for job in result.jobs:
-                    insert_job(db, job, now)
+                    insert_job(db, job, now, dispatch=row["replays"])
 
         await self._db.write(work)
 
+    async def known_subjects(self, source: str, subjects: Sequence[str]) -> set[str]:
+        """Return which of these invoices or transactions a dispatched delivery of the source is about."""
+        bound = (array(subjects), source)
+        return await self._db.read(lambda db: {row[0] for row in db.execute(_SUBJECTS, bound)})
+
     async def get_delivery(self, delivery_id: str, scope: Scope = EVERYWHERE) -> Delivery:
         """Return a delivery with headers and body. Raises NotFoundError."""
-        where = rows.Where(scope)
+        where = Where(scope)
         where.add("delivery_id = ?", delivery_id)
-
-        def work(db: sqlite3.Connection) -> Delivery:
-            row = db.execute(f"SELECT * FROM deliveries{where}", where.values).fetchone()
-            if row is None:
-                raise NotFoundError
-            return rows.delivery(row)
-
-        return await self._db.read(work)
+        return await self._db.read(lambda db: _one(db, where))
 
     async def list_deliveries(
         self,
@@ -136,53 +142,46 @@ class Inbox:
         text: str | None = None,
     ) -> Page[Delivery]:
         """Return deliveries, newest first. `text` is a delivery id, delivery key, entity id or subject."""
-        where = rows.Where(scope)
-        where.equal("source", source)
+        open_status = status is not None and status not in (DeliveryStatus.PROCESSED, DeliveryStatus.IGNORED)
+        where = Where(scope, narrowed=bool(text) or open_status or source is not None)
+        where.equal("+source" if text or open_status else "source", source)
+        where.equal("+status" if text else "status", status)
+        if open_status:
+            where.add("status NOT IN ('processed', 'ignored')")
         where.equal("event_type", event_type)
-        if status is not None:
-            where.equal("status", status)
-            if status not in (DeliveryStatus.PROCESSED, DeliveryStatus.IGNORED):
-                where.add("status NOT IN ('processed', 'ignored')")
         if since is not None:
-            where.add("received_at >= ?", rows.micros(since))
+            where.add("received_at >= ?", micros(since))
         if until is not None:
-            where.add("received_at < ?", rows.micros(until))
-        if text:
-            where.add("(delivery_id = ? OR delivery_key = ? OR entity_id = ? OR subject = ?)", text, text, text, text)
+            where.add("received_at < ?", micros(until))
         if cursor is not None:
-            where.add("delivery_id < ?", *rows.decode_cursor(cursor, 1))
-        query = f"SELECT {_LIST} FROM deliveries{where} ORDER BY delivery_id DESC LIMIT ?"
-        found = await self._db.read(
-            lambda db: [rows.delivery(row) for row in db.execute(query, (*where.values, limit + 1))]
-        )
-        return rows.page(found, limit, lambda last: rows.encode_cursor(last.delivery_id))
+            where.add("number < ?", cursors.decode_number(cursor))
+
+        def work(db: sqlite3.Connection) -> list[sqlite3.Row]:
+            if since is not None:
+                where.add("number >= ?", number_at(db, since - SLACK))
+            if until is not None:
+                where.add("number < ?", number_at(db, until + SLACK))
+            return _newest(db, where, text, cursors.bounded(limit) + 1)
+
+        found = await self._db.read(work, slow=True)
+        return cursors.page(found, limit, rows.delivery, "number")
 
     async def replay_delivery(self, delivery_id: str, scope: Scope = EVERYWHERE) -> Delivery:
         """Dispatch a delivery again, past dedupe and on purpose; its earlier jobs stay. Raises NotFoundError.
 
         Raises ConflictError when the body was pruned, or when the delivery is still being worked on.
         """
-        where = rows.Where(scope)
+        where = Where(scope)
         where.add("delivery_id = ?", delivery_id)
 
         def work(db: sqlite3.Connection) -> Delivery:
-            row = db.execute(f"SELECT * FROM deliveries{where}", where.values).fetchone()
-            if row is None:
-                raise NotFoundError
-            if row["body"] is None:
-                msg = "its body was pruned"
-                raise ConflictError(msg)
-            if row["status"] == DeliveryStatus.PENDING:
-                msg = "it is still being worked on"
-                raise ConflictError(msg)
-            db.execute(
-                "UPDATE deliveries SET dispatched = 0, claimed_until = 0, status = 'pending', reason = NULL,"
-                " replays = replays + 1 WHERE delivery_id = ?",
-                (delivery_id,),
-            )
-            return rows.delivery(
-                db.execute("SELECT * FROM deliveries WHERE delivery_id = ?", (delivery_id,)).fetchone()
-            )
+            found = _one(db, where)
+            if found.body is None:
+                raise ConflictError("its body was pruned")
+            if found.status is DeliveryStatus.PENDING:
+                raise ConflictError("it is still being worked on")
+            db.execute(_REPLAY, (delivery_id,))
+            return _one(db, where)
 
         return await self._db.write(work)
 
@@ -191,95 +190,31 @@ class Inbox:
         await self._db.write(lambda db: roll_up(db, delivery_id))
 
     async def prune_deliveries(self, *, before: datetime, limit: int = 1000) -> int:
-        """Drop headers and bodies of up to `limit` deliveries older than `before`; ids and keys stay. Return how many."""
-        bound = f"dlv_{int(before.timestamp() * 1000):012x}"
+        """Drop headers and bodies of up to `limit` ended deliveries older than `before`; return how many. Keys stay."""
 
-        def work(db: sqlite3.Connection) -> int:
-            start = db.execute("SELECT value FROM meta WHERE key = 'pruned_until'").fetchone()
-            found = db.execute(
-                "SELECT delivery_id FROM deliveries WHERE delivery_id > ? AND delivery_id < ? AND body IS NOT NULL"
-                " AND status IN ('processed', 'ignored', 'failed') ORDER BY delivery_id LIMIT ?",
-                (start[0] if start else "", bound, limit),
-            ).fetchall()
-            db.executemany("UPDATE deliveries SET body = NULL, headers = NULL WHERE delivery_id = ?", found)
-            if len(found) == limit:
-                open_before = db.execute(
-                    "SELECT 1 FROM deliveries WHERE delivery_id < ? AND status NOT IN ('processed', 'ignored')"
-                    " AND status IN ('pending', 'needs_review') LIMIT 1",
-                    (found[-1][0],),
-                ).fetchone()
-                if open_before is None:
-                    db.execute("INSERT OR REPLACE INTO meta VALUES ('pruned_until', ?)", (found[-1][0],))
-            return len(found)
+        def work(db: sqlite3.Connection) -> list[tuple[int]]:
+            bounds = (number_at(db, before + SLACK), micros(before), limit)
+            return [(row[0],) for row in db.execute(_OLD, bounds)]
 
-        return await self._db.write(work)
-
-    async def note_activity(
-        self, *, accepted: dict[str, datetime], rejected: Sequence[Rejection], counts: dict[tuple[str, str], int]
-    ) -> None:
-        """Write down when sources were heard and refused; the last few refusals of each source are kept."""
-
-        def work(db: sqlite3.Connection) -> None:
-            db.executemany(
-                "INSERT INTO source_activity VALUES (?, ?) ON CONFLICT (source)"
-                " DO UPDATE SET last_accepted_at = max(last_accepted_at, excluded.last_accepted_at)",
-                [(name, rows.micros(at)) for name, at in accepted.items()],
-            )
-            db.executemany(
-                "INSERT INTO rejections VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (r.source, rows.micros(r.at), r.reason, rows.dumps(r.headers), r.body_sha256, r.body_bytes)
-                    for r in rejected
-                ],
-            )
-            db.executemany(
-                "INSERT INTO rejection_counts VALUES (?, ?, ?)"
-                " ON CONFLICT (source, reason) DO UPDATE SET count = count + excluded.count",
-                [(source, reason, count) for (source, reason), count in counts.items()],
-            )
-            for name in {r.source for r in rejected}:
-                db.execute(
-                    "DELETE FROM rejections WHERE source = ? AND rowid NOT IN"
-                    " (SELECT rowid FROM rejections WHERE source = ? ORDER BY at DESC, rowid DESC LIMIT ?)",
-                    (name, name, KEPT_REJECTIONS),
-                )
-
-        await self._db.write(work)
-
-    async def source_activity(self, source: str) -> SourceActivity:
-        """Return when a source last was heard and refused, with counts by reason."""
-
-        def work(db: sqlite3.Connection) -> SourceActivity:
-            accepted = db.execute("SELECT last_accepted_at FROM source_activity WHERE source = ?", (source,)).fetchone()
-            last = _rejections(db, source, 1)
-            counts = db.execute("SELECT reason, count FROM rejection_counts WHERE source = ?", (source,))
-            return SourceActivity(
-                last_accepted_at=rows.moment_or_none(accepted[0] if accepted else None),
-                last_rejected=last[0] if last else None,
-                rejected={row[0]: row[1] for row in counts},
-            )
-
-        return await self._db.read(work)
-
-    async def list_rejections(self, source: str) -> Sequence[Rejection]:
-        """Return the last refused requests of a source, newest first."""
-        return await self._db.read(lambda db: _rejections(db, source, KEPT_REJECTIONS))
+        old = await self._db.read(work, slow=True)
+        return await self._db.write(lambda db: db.executemany(_PRUNE, old).rowcount) if old else 0
 
 
-def _rejections(db: sqlite3.Connection, source: str, limit: int) -> list[Rejection]:
-    found = db.execute(
-        "SELECT * FROM rejections WHERE source = ? ORDER BY at DESC, rowid DESC LIMIT ?", (source, limit)
-    )
-    return [
-        Rejection(
-            source=row["source"], at=rows.moment(row["at"]), reason=row["reason"], headers=rows.loads(row["headers"]),
-            body_sha256=row["body_sha256"], body_bytes=row["body_bytes"],
-        )
-        for row in found
-    ]  # fmt: skip
+def _one(db: sqlite3.Connection, where: Where) -> Delivery:
+    row = db.execute(f"{_ONE}{where}", where.values).fetchone()
+    if row is None:
+        raise NotFoundError
+    return rows.delivery(row, whole=True)
 
 
-def _any_undispatched(db: sqlite3.Connection) -> bool:
-    query = """SELECT 1 FROM deliveries WHERE status = 'pending' AND status NOT IN ('processed', 'ignored')
-                  AND dispatched = 0 LIMIT 1"""
-    return db.execute(query).fetchone() is not None
+def _newest(db: sqlite3.Connection, where: Where, text: str | None, limit: int) -> list[sqlite3.Row]:
+    """Return the newest deliveries. A search is one look-up in an index for each place to look in."""
+    if not text:
+        query = f"SELECT * FROM deliveries{where} ORDER BY number DESC LIMIT ?"
+        return db.execute(query, [*where.values, limit]).fetchall()
+    arms = [
+        f"SELECT * FROM (SELECT * FROM deliveries{where.having(f'{column} = ?')} ORDER BY number DESC LIMIT ?)"
+        for column in _SEARCHED
+    ]
+    bound = [*where.values, text, limit] * len(arms)
+    return db.execute(f"{' UNION '.join(arms)} ORDER BY number DESC LIMIT ?", [*bound, limit]).fetchall()

@@ -3,11 +3,13 @@
 import sqlite3
 from datetime import datetime
 
+from storage import cursors, rows, values
 from storage.errors import ConflictError, NotFoundError
 from storage.records import EVERYWHERE, Job, NewReview, Page, Review, ReviewStatus, Scope
-from storage.sqlite import rows
+from storage.scalars import dumps, loads, micros
 from storage.sqlite.database import Database
 from storage.sqlite.rollup import roll_up
+from storage.sqlite.where import Where
 
 _INSERT = """
 INSERT INTO reviews (review_id, job_id, source, tenant_id, environment_id, connection, entity_type, entity_id, kind,
@@ -19,14 +21,7 @@ ON CONFLICT (job_id) WHERE status = 'open' DO UPDATE SET
 
 def insert_review(db: sqlite3.Connection, review: NewReview, job: Job, now: datetime) -> None:
     """Ask a person about a job; an open question of the same job is renewed."""
-    db.execute(
-        _INSERT,
-        (
-            review.review_id, job.job_id, job.source, job.tenant_id, job.environment_id, job.connection,
-            job.entity_type, job.entity_id, review.kind, review.reason, rows.dumps(review.candidates),
-            rows.dumps(review.customer), rows.micros(now),
-        ),
-    )  # fmt: skip
+    db.execute(_INSERT, values.review(review, job, now=now))
 
 
 class Reviews:
@@ -36,7 +31,7 @@ class Reviews:
 
     async def get_review(self, review_id: str, scope: Scope = EVERYWHERE) -> Review:
         """Return a review. Raises NotFoundError."""
-        where = rows.Where(scope)
+        where = Where(scope)
         where.add("review_id = ?", review_id)
         return await self._db.read(lambda db: _one(db, where))
 
@@ -53,19 +48,19 @@ class Reviews:
         job_id: str | None = None,
     ) -> Page[Review]:
         """Return reviews, newest first."""
-        where = rows.Where(scope)
-        where.equal("status", status)
+        narrower = job_id or entity_id
+        where = Where(scope, narrowed=bool(narrower) or status is ReviewStatus.OPEN)
+        where.equal("job_id", job_id)
+        where.equal("+entity_id" if job_id else "entity_id", entity_id)
+        where.equal("+status" if narrower or status is ReviewStatus.RESOLVED else "status", status)
         where.equal("connection", connection)
         where.equal("kind", kind)
-        where.equal("entity_id", entity_id)
-        where.equal("job_id", job_id)
         if cursor is not None:
-            where.add("review_id < ?", *rows.decode_cursor(cursor, 1))
-        query = f"SELECT * FROM reviews{where} ORDER BY review_id DESC LIMIT ?"
-        found = await self._db.read(
-            lambda db: [rows.review(row) for row in db.execute(query, (*where.values, limit + 1))]
-        )
-        return rows.page(found, limit, lambda last: rows.encode_cursor(last.review_id))
+            where.add("number < ?", cursors.decode_number(cursor))
+        query = f"SELECT * FROM reviews{where} ORDER BY number DESC LIMIT ?"
+        bound = [*where.values, cursors.bounded(limit) + 1]
+        found = await self._db.read(lambda db: db.execute(query, bound).fetchall(), slow=True)
+        return cursors.page(found, limit, rows.review, "number")
 
     async def resolve_review(
         self,
@@ -81,15 +76,14 @@ class Reviews:
 
         Raises NotFoundError, and ConflictError when somebody has decided before.
         """
-        where = rows.Where(scope)
+        where = Where(scope)
         where.add("review_id = ?", review_id)
 
         def work(db: sqlite3.Connection) -> Review:
             review = _one(db, where)
             if review.status is ReviewStatus.RESOLVED:
-                msg = f"it was resolved before: {review.decision}"
-                raise ConflictError(msg)
-            at = rows.micros(now)
+                raise ConflictError(f"it was resolved before: {review.decision}")
+            at = micros(now)
             db.execute(
                 "UPDATE reviews SET status = 'resolved', decision = ?, provider_entity_id = ?, resolved_at = ?,"
                 " resolved_by = ? WHERE review_id = ?",
@@ -113,17 +107,17 @@ def _act(db: sqlite3.Connection, review: Review, decision: str, record: str | No
             (at, review.job_id),
         )
     else:
-        payload = {**(rows.loads(row["payload"]) or {}), "decision": {"decision": decision, "record": record}}
+        payload = {**(loads(row["payload"]) or {}), "decision": {"decision": decision, "record": record}}
         db.execute(
             "UPDATE jobs SET status = 'pending', payload = ?, failures = 0, next_attempt_at = ?, updated_at = ?"
             " WHERE job_id = ?",
-            (rows.dumps(payload), at, at, review.job_id),
+            (dumps(payload), at, at, review.job_id),
         )
     if row["delivery_id"] is not None:
         roll_up(db, row["delivery_id"])
 
 
-def _one(db: sqlite3.Connection, where: rows.Where) -> Review:
+def _one(db: sqlite3.Connection, where: Where) -> Review:
     row = db.execute(f"SELECT * FROM reviews{where}", where.values).fetchone()
     if row is None:
         raise NotFoundError

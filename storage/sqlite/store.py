@@ -1,26 +1,35 @@
 """The SQLite store, put together from its parts."""
 
-import sqlite3
 from datetime import datetime
 from pathlib import Path
 
-from storage.records import EVERYWHERE, Scope
+from storage.sqlite.activity import Activity
+from storage.sqlite.backup import back_up
 from storage.sqlite.catalog import Catalog
-from storage.sqlite.database import Database, connect
+from storage.sqlite.claims import Claims
+from storage.sqlite.connection import BUSY_TIMEOUT
+from storage.sqlite.customers import Customers
+from storage.sqlite.database import Database
 from storage.sqlite.inbox import Inbox, insert_deliveries
+from storage.sqlite.intents import Intents
 from storage.sqlite.jobs import Jobs
+from storage.sqlite.keys import Keys
 from storage.sqlite.mappings import Mappings
 from storage.sqlite.reviews import Reviews
+from storage.sqlite.settling import Settling
+from storage.sqlite.vault import Vault
 
-__all__ = ["EVERYWHERE", "Scope", "SqliteStore"]
+__all__ = ["SqliteStore"]
 
 
-class SqliteStore(Inbox, Jobs, Mappings, Reviews, Catalog):
-    """A store in one SQLite file."""
+class SqliteStore(
+    Inbox, Activity, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Catalog, Vault, Keys
+):  # fmt: skip
+    """A store in one SQLite file. `busy_timeout` (seconds) is how long a write waits for another process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.path = path
-        self._db = Database(path, insert_deliveries)
+        self._db = Database(path, insert_deliveries, busy_timeout=busy_timeout)
 
     async def open(self) -> None:
         """Open the file, create it if need be, and bring its schema up to date. Raises StorageError kinds."""
@@ -36,21 +45,16 @@ class SqliteStore(Inbox, Jobs, Mappings, Reviews, Catalog):
 
     async def change_token(self) -> int:
         """Return a number that changes when any process has committed: cheap to ask for."""
-        return await self._db.read(lambda db: int(db.execute("PRAGMA data_version").fetchone()[0]))
+        await self._db.look_outside()
+        return self._db.changes.count
+
+    async def wait_for_change(self, timeout: float, *, since: int | None = None) -> bool:
+        """Wait until any process has committed; return False when `timeout` seconds have passed without.
+
+        `since` is the token from which on changes count; without one, those since the last wait that has returned.
+        """
+        return await self._db.wait_for_change(timeout, since=since)
 
     async def backup(self, target: Path) -> None:
         """Copy the database to a new file while it is in use, and check the copy. Raises StorageError kinds."""
-
-        def work(db: sqlite3.Connection) -> None:
-            copy = sqlite3.connect(target)
-            try:
-                db.backup(copy, pages=4096)
-                copy.execute("PRAGMA journal_mode = DELETE")
-                answer = copy.execute("PRAGMA integrity_check").fetchone()[0]
-                if answer != "ok":
-                    raise sqlite3.DatabaseError(answer)
-            finally:
-                copy.close()
-            connect(target, read_only=True).close()
-
-        await self._db.read(work)
+        await self._db.read(lambda db: back_up(db, target), slow=True)

@@ -1,5 +1,8 @@
 -- Times are microseconds since 1970 in UTC. JSON is text. Secrets are encrypted before they come here.
 
+-- "LGRG": what tells a file of ours from anybody else's (storage/sqlite/migrate.py).
+PRAGMA application_id = 1279742535;
+
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -73,8 +76,10 @@ CREATE TABLE keys (
     revoked_at     INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- `number` is the order of arrival, and what every index ends with: half the size of one that ends with an id.
 CREATE TABLE deliveries (
-    delivery_id    TEXT PRIMARY KEY,
+    number         INTEGER PRIMARY KEY,
+    delivery_id    TEXT NOT NULL UNIQUE,
     source         TEXT NOT NULL,
     tenant_id      TEXT NOT NULL,
     environment_id TEXT NOT NULL,
@@ -82,6 +87,7 @@ CREATE TABLE deliveries (
     received_at    INTEGER NOT NULL,
     scheme         TEXT NOT NULL,
     secret_index   INTEGER NOT NULL,
+    body_bytes     INTEGER NOT NULL,
     status         TEXT NOT NULL DEFAULT 'pending'
                    CHECK (status IN ('pending', 'processed', 'ignored', 'failed', 'needs_review')),
     dispatched     INTEGER NOT NULL DEFAULT 0,
@@ -90,18 +96,27 @@ CREATE TABLE deliveries (
     event_type     TEXT,
     entity_id      TEXT,
     subject        TEXT,
-    reason         TEXT,
-    body_bytes     INTEGER NOT NULL,
-    headers        BLOB,
-    body           BLOB
+    reason         TEXT
 ) STRICT;
 
-CREATE UNIQUE INDEX deliveries_key ON deliveries (source, delivery_key);
-CREATE INDEX deliveries_source ON deliveries (source, delivery_id);
-CREATE INDEX deliveries_open ON deliveries (status, dispatched, delivery_id) WHERE status NOT IN ('processed', 'ignored');
+-- The key comes first, so that the index also finds a key without its source.
+CREATE UNIQUE INDEX deliveries_key ON deliveries (delivery_key, source);
+CREATE INDEX deliveries_tenant ON deliveries (tenant_id, environment_id);
+CREATE INDEX deliveries_source ON deliveries (source);
+CREATE INDEX deliveries_open ON deliveries (status, dispatched) WHERE status NOT IN ('processed', 'ignored');
+CREATE INDEX deliveries_entity ON deliveries (entity_id) WHERE entity_id IS NOT NULL;
+CREATE INDEX deliveries_subject ON deliveries (subject) WHERE subject IS NOT NULL;
+
+-- Apart from the rows that change, since a change rewrites its page; and what is pruned is here and nowhere else.
+CREATE TABLE bodies (
+    number  INTEGER PRIMARY KEY, -- the delivery's
+    headers BLOB NOT NULL,
+    body    BLOB NOT NULL
+) STRICT;
 
 CREATE TABLE jobs (
-    job_id          TEXT PRIMARY KEY,
+    number          INTEGER PRIMARY KEY,
+    job_id          TEXT NOT NULL UNIQUE,
     kind            TEXT NOT NULL,
     source          TEXT NOT NULL,
     tenant_id       TEXT NOT NULL,
@@ -114,11 +129,13 @@ CREATE TABLE jobs (
     entity_id       TEXT,
     subject         TEXT,
     payload         TEXT,
+    dispatch        INTEGER NOT NULL, -- which dispatch of its delivery: 0, then one more for each replay
     status          TEXT NOT NULL
                     CHECK (status IN ('pending', 'running', 'succeeded', 'failed', 'cancelled', 'needs_review')),
     outcome         TEXT,
     reason          TEXT,
     error           TEXT,
+    error_code      TEXT,
     attempts        INTEGER NOT NULL DEFAULT 0,
     failures        INTEGER NOT NULL DEFAULT 0,
     fence           INTEGER NOT NULL DEFAULT 0,
@@ -130,13 +147,15 @@ CREATE TABLE jobs (
     updated_at      INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX jobs_due ON jobs (gate, next_attempt_at, job_id) WHERE status = 'pending';
+CREATE INDEX jobs_due ON jobs (gate, next_attempt_at) WHERE status = 'pending';
 CREATE UNIQUE INDEX jobs_lock ON jobs (lock_key) WHERE status = 'running';
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE status = 'running';
+CREATE INDEX jobs_tenant ON jobs (tenant_id, environment_id);
 CREATE INDEX jobs_delivery ON jobs (delivery_id);
-CREATE INDEX jobs_entity ON jobs (entity_id, connection);
+CREATE INDEX jobs_entity ON jobs (entity_id);
+CREATE INDEX jobs_error ON jobs (error_code) WHERE error_code IS NOT NULL;
 CREATE INDEX jobs_subject ON jobs (subject, connection, kind) WHERE status = 'succeeded' AND outcome = 'done';
-CREATE INDEX jobs_open ON jobs (status, job_id) WHERE status NOT IN ('succeeded', 'cancelled');
+CREATE INDEX jobs_open ON jobs (status) WHERE status NOT IN ('succeeded', 'cancelled');
 
 CREATE TABLE attempts (
     job_id      TEXT NOT NULL,
@@ -178,7 +197,11 @@ CREATE TABLE mappings (
 CREATE UNIQUE INDEX mappings_record ON mappings (connection, entity_type, provider_entity_id)
     WHERE status = 'linked' AND shared = 0;
 CREATE INDEX mappings_provider ON mappings (provider_entity_id, connection);
+-- Here and below the columns of the primary key follow by themselves: that is the order of the list.
 CREATE INDEX mappings_entity ON mappings (entity_id);
+CREATE INDEX mappings_tenant ON mappings (tenant_id, environment_id);
+CREATE INDEX mappings_connection ON mappings (connection);
+CREATE INDEX mappings_unlinked ON mappings (status) WHERE status <> 'linked';
 
 CREATE TABLE intents (
     intent_id       TEXT PRIMARY KEY,
@@ -223,9 +246,11 @@ CREATE TABLE customers (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX customers_id ON customers (customer_id);
+CREATE INDEX customers_tenant ON customers (tenant_id, environment_id);
 
 CREATE TABLE reviews (
-    review_id          TEXT PRIMARY KEY,
+    number             INTEGER PRIMARY KEY,
+    review_id          TEXT NOT NULL UNIQUE,
     job_id             TEXT,
     source             TEXT NOT NULL,
     tenant_id          TEXT NOT NULL,
@@ -246,7 +271,10 @@ CREATE TABLE reviews (
 ) STRICT;
 
 CREATE UNIQUE INDEX reviews_open ON reviews (job_id) WHERE status = 'open';
-CREATE INDEX reviews_status ON reviews (status, review_id);
+CREATE INDEX reviews_status ON reviews (status);
+CREATE INDEX reviews_tenant ON reviews (tenant_id, environment_id);
+CREATE INDEX reviews_job ON reviews (job_id);
+CREATE INDEX reviews_entity ON reviews (entity_id);
 
 CREATE TABLE source_activity (
     source           TEXT PRIMARY KEY,
@@ -281,3 +309,6 @@ CREATE TABLE audit (
     subject        TEXT NOT NULL,
     detail         TEXT
 ) STRICT;
+
+CREATE INDEX audit_tenant ON audit (tenant_id, environment_id);
+CREATE INDEX audit_subject ON audit (subject);

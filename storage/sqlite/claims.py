@@ -1,0 +1,133 @@
+"""Jobs on lease: claimed under a fence, kept, handed back, and taken from workers that have gone."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from storage import rows
+from storage.records import Claimed, Job, MappingStatus
+from storage.scalars import micros, moment_or_none
+from storage.sqlite.database import Database
+from storage.sqlite.intents import open_intent
+from storage.sqlite.mappings import read_mapping
+
+_EXPIRED = "SELECT * FROM jobs WHERE status = 'running' AND lease_until <= ?"
+_GIVE_BACK = """
+UPDATE jobs SET status = 'pending', attempts = attempts + 1, lease_owner = NULL, lease_until = NULL,
+                next_attempt_at = ?, updated_at = ?
+ WHERE job_id = ?"""
+_LAPSED = """
+INSERT INTO attempts (job_id, number, started_at, finished_at, outcome, worker)
+VALUES (?, ?, ?, ?, 'lease_expired', ?)"""
+_GATE = "SELECT status FROM connections WHERE name = ?"
+_DUE = """
+SELECT job_id, lock_key FROM jobs j
+ WHERE status = 'pending' AND gate = :gate AND next_attempt_at <= :now
+   AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.status = 'running' AND r.lock_key = j.lock_key)
+ ORDER BY next_attempt_at, number LIMIT :limit"""
+_TAKE = """
+UPDATE jobs SET status = 'running', fence = fence + 1, lease_owner = ?, lease_until = ?, claimed_at = ?, updated_at = ?
+ WHERE job_id = ? RETURNING *"""
+_HELD = "job_id = ? AND fence = ? AND status = 'running' AND lease_owner = ?"
+_EXTEND = f"UPDATE jobs SET lease_until = ? WHERE {_HELD}"
+_RELEASE = f"""
+UPDATE jobs SET status = 'pending', lease_owner = NULL, lease_until = NULL, next_attempt_at = ?, updated_at = ?
+ WHERE {_HELD}"""
+_DONE_BEFORE = """
+SELECT 1 FROM jobs
+ WHERE subject = ? AND connection = ? AND kind = ? AND status = 'succeeded' AND outcome = 'done' AND source = ?
+   AND job_id <> ? LIMIT 1"""
+_LEASE_ENDS = "SELECT min(lease_until) FROM jobs WHERE status = 'running'"
+_NEXT = "SELECT min(next_attempt_at) FROM jobs WHERE status = 'pending' AND gate = ? AND next_attempt_at > ?"
+
+
+class Claims:
+    """The part of the store that deals with jobs on lease."""
+
+    _db: Database
+
+    async def claim_jobs(
+        self, room: Mapping[str, int], *, owner: str, now: datetime, lease: timedelta
+    ) -> Sequence[Claimed]:
+        """Take due jobs, up to `room[gate]` for each gate; jobs with a lock key that is running elsewhere wait.
+
+        Jobs of a paused or removed connection are not taken. Leases that have ended are given back first.
+        """
+        at, until = micros(now), micros(now + lease)
+
+        def work(db: sqlite3.Connection) -> list[Claimed]:
+            _give_back(db, at)
+            claimed: list[Claimed] = []
+            for gate, free in room.items():
+                if free > 0 and _is_open(db, gate):
+                    taken = [db.execute(_TAKE, (owner, until, at, at, job_id)) for job_id in _due(db, gate, free, at)]
+                    claimed += [_with_subject(db, rows.job(found.fetchone())) for found in taken]
+            return claimed
+
+        return await self._db.write(work)
+
+    async def extend_leases(self, held: Mapping[str, int], *, owner: str, until: datetime) -> set[str]:
+        """Keep the leases of running jobs (id → fence); return the ids that were lost to another worker."""
+        end = micros(until)
+
+        def work(db: sqlite3.Connection) -> set[str]:
+            kept = {job for job, fence in held.items() if db.execute(_EXTEND, (end, job, fence, owner)).rowcount}
+            return set(held) - kept
+
+        return await self._db.write(work) if held else set()
+
+    async def release_jobs(self, held: Mapping[str, int], *, owner: str, now: datetime) -> None:
+        """Hand back jobs that were claimed and not begun, or whose attempt was stopped: they are due at once."""
+        at = micros(now)
+        pieces = [(at, at, job_id, fence, owner) for job_id, fence in held.items()]
+        if pieces:
+            await self._db.write(lambda db: db.executemany(_RELEASE, pieces).rowcount)
+
+    async def next_due(self, gates: Sequence[str], *, after: datetime) -> datetime | None:
+        """Return when the next job of these gates falls due, later than `after`, or a lease ends; None for never.
+
+        A lease that has ended by `after` is returned too: its job can be had at once.
+        """
+        at = micros(after)
+
+        def work(db: sqlite3.Connection) -> int | None:
+            times = [db.execute(_LEASE_ENDS).fetchone()[0]]
+            times += [db.execute(_NEXT, (gate, at)).fetchone()[0] for gate in gates]
+            return min((time for time in times if time is not None), default=None)
+
+        return moment_or_none(await self._db.read(work))
+
+
+def _give_back(db: sqlite3.Connection, at: int) -> None:
+    """Return jobs whose lease has ended to the queue, with an attempt that says so."""
+    for row in db.execute(_EXPIRED, (at,)).fetchall():
+        begun = row["claimed_at"] or at
+        db.execute(_LAPSED, (row["job_id"], row["attempts"] + 1, begun, at, row["lease_owner"] or ""))
+        db.execute(_GIVE_BACK, (at, at, row["job_id"]))
+
+
+def _is_open(db: sqlite3.Connection, gate: str) -> bool:
+    row = db.execute(_GATE, (gate,)).fetchone()
+    return row is None or row["status"] == "active"
+
+
+def _due(db: sqlite3.Connection, gate: str, free: int, at: int) -> list[str]:
+    """Return up to `free` jobs that may run now, the longest due first, one for each lock key."""
+    first: dict[str, str] = {}
+    for job_id, lock_key in db.execute(_DUE, {"gate": gate, "now": at, "limit": free * 2 + 8}):
+        if len(first) < free:
+            first.setdefault(lock_key, job_id)
+    return list(first.values())
+
+
+def _with_subject(db: sqlite3.Connection, job: Job) -> Claimed:
+    mapping = intent = None
+    done = False
+    if job.entity_id is not None and job.connection is not None:
+        mapping = read_mapping(db, (job.source, job.entity_type, job.entity_id, job.connection))
+        if mapping is not None and mapping.status is not MappingStatus.LINKED:
+            intent = open_intent(db, mapping.key)
+    if job.subject is not None and job.connection is not None:
+        twin = (job.subject, job.connection, job.kind, job.source, job.job_id)
+        done = db.execute(_DONE_BEFORE, twin).fetchone() is not None
+    return Claimed(job=job, mapping=mapping, intent=intent, done_before=done)

@@ -1,0 +1,119 @@
+"""Intents: creates that are about to be sent, and those whose outcome is not known yet."""
+
+import sqlite3
+from datetime import datetime
+
+from storage import ids, rows, values
+from storage.errors import ConflictError, GuardBusyError, LeaseLostError
+from storage.records import Intent, MappingKey, NewIntent
+from storage.scalars import micros
+from storage.sqlite.database import Database
+
+_KEY = "source = ? AND entity_type = ? AND entity_id = ? AND connection = ?"
+_OPEN = f"SELECT * FROM intents WHERE {_KEY} AND closed_at IS NULL"
+_LOST = f"SELECT count(*) FROM intents WHERE {_KEY} AND epoch = ? AND result = 'absent'"
+_HELD = "SELECT 1 FROM jobs WHERE job_id = ? AND fence = ? AND status = 'running'"
+_BUSY = """
+SELECT 1 FROM guards g JOIN intents i USING (intent_id)
+ WHERE g.connection = ? AND g.guard = ? AND (g.closed_at IS NULL OR g.closed_at >= ?)
+   AND NOT (i.source = ? AND i.entity_type = ? AND i.entity_id = ?)"""
+_GUARD = """
+INSERT INTO guards (connection, guard, intent_id) VALUES (?, ?, ?)
+ON CONFLICT (connection, guard) DO UPDATE SET intent_id = excluded.intent_id, closed_at = NULL"""
+_EPOCH = f"""
+SELECT max((SELECT coalesce(max(epoch) + 1, 0) FROM intents
+             WHERE {_KEY} AND result IN ('created', 'operator', 'unlinked')),
+           coalesce((SELECT epoch FROM mappings WHERE {_KEY}), 0))"""
+_BEFORE = f"SELECT count(*) FROM intents WHERE {_KEY} AND epoch = ? AND variant = ?"
+_INTEND = """
+INSERT INTO mappings (source, entity_type, entity_id, connection, connector, tenant_id, environment_id, status, epoch,
+                      created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?)
+ON CONFLICT (source, entity_type, entity_id, connection) DO UPDATE SET
+    status = 'intended', epoch = excluded.epoch, updated_at = excluded.updated_at
+ WHERE mappings.status <> 'linked'"""
+_INSERT = """
+INSERT INTO intents (intent_id, source, entity_type, entity_id, connection, idempotency_key, epoch, variant, attempt,
+                     snapshot, digest, guards, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_CLOSE = "UPDATE intents SET closed_at = ?, result = ?, snapshot = NULL WHERE intent_id = ? AND closed_at IS NULL"
+_CLOSE_GUARDS = "UPDATE guards SET closed_at = ? WHERE connection = ? AND guard = ? AND intent_id = ?"
+_GUARDED = "SELECT connection, guards FROM intents WHERE intent_id = ?"
+_LOOKED = "UPDATE intents SET looked_at = ? WHERE intent_id = ? AND closed_at IS NULL"
+_REFUSED = "UPDATE intents SET refused_at = ?, looked_at = NULL WHERE intent_id = ? AND closed_at IS NULL"
+
+
+def open_intent(db: sqlite3.Connection, mapping: MappingKey) -> Intent | None:
+    """Return the open intent of a mapping, or None."""
+    key = values.key(mapping)
+    row = db.execute(_OPEN, key).fetchone()
+    if row is None:
+        return None
+    return rows.intent(row, lost_before=db.execute(_LOST, (*key, row["epoch"])).fetchone()[0])
+
+
+def close_intent(db: sqlite3.Connection, intent_id: str, result: str, now: datetime) -> None:
+    """Close an intent: its outcome is known. The customer's data in it is dropped. A closed one stays as it is."""
+    at = micros(now)
+    if db.execute(_CLOSE, (at, result, intent_id)).rowcount:
+        row = db.execute(_GUARDED, (intent_id,)).fetchone()
+        for guard in rows.intent_guards(row):
+            db.execute(_CLOSE_GUARDS, (at, row["connection"], guard, intent_id))
+
+
+def close_open_intent(db: sqlite3.Connection, mapping: MappingKey, result: str, now: datetime) -> None:
+    """Close whatever intent of a mapping is open."""
+    row = db.execute(_OPEN, values.key(mapping)).fetchone()
+    if row is not None:
+        close_intent(db, row["intent_id"], result, now)
+
+
+def mark_looked(db: sqlite3.Connection, intent_id: str, now: datetime) -> None:
+    """Note that a complete look-up, ending now, has found nothing of this intent."""
+    db.execute(_LOOKED, (micros(now), intent_id))
+
+
+class Intents:
+    """The part of the store that deals with creates under way."""
+
+    _db: Database
+
+    async def begin_intent(self, new: NewIntent, *, job_id: str, fence: int) -> Intent:
+        """Commit that a create is about to be sent, before its first byte; the mapping becomes `intended`.
+
+        The idempotency key is made here from `new.seed`, the epoch, the variant and the count of creates before, so
+        that no two creates share one. Raises LeaseLostError when another worker has the job. Raises GuardBusyError when
+        a create for an equal customer is open, or has ended since `new.searched_since`, when this job began to look.
+        Raises ConflictError when the mapping was linked meanwhile, or has an open intent that `new` does not replace.
+        """
+
+        def work(db: sqlite3.Connection) -> Intent:
+            if db.execute(_HELD, (job_id, fence)).fetchone() is None:
+                raise LeaseLostError
+            return _begin(db, new)
+
+        return await self._db.write(work)
+
+    async def refuse_intent(self, intent_id: str, *, now: datetime) -> None:
+        """Note that the provider refused this create: its name is taken. It stays open while the holder is sought."""
+        await self._db.write(lambda db: db.execute(_REFUSED, (micros(now), intent_id)).rowcount)
+
+
+def _begin(db: sqlite3.Connection, new: NewIntent) -> Intent:
+    key, at = values.key(new.key), micros(new.started_at)
+    if new.replaces is not None:
+        close_intent(db, new.replaces, new.replaces_result, new.started_at)
+    for guard in sorted(set(new.guards)):
+        since = micros(new.searched_since)
+        if db.execute(_BUSY, (new.key.connection, guard, since, *key[:3])).fetchone() is not None:
+            raise GuardBusyError
+        db.execute(_GUARD, (new.key.connection, guard, new.intent_id))
+    epoch = db.execute(_EPOCH, (*key, *key)).fetchone()[0]
+    attempt = db.execute(_BEFORE, (*key, epoch, new.variant)).fetchone()[0] + 1
+    idempotency_key = ids.idempotency_key(new.seed, epoch=epoch, variant=new.variant, attempt=attempt)
+    intended = (*key, new.connector, new.tenant_id, new.environment_id, epoch, at, at)
+    if db.execute(_INTEND, intended).rowcount == 0:
+        raise ConflictError("the mapping was linked meanwhile")
+    db.execute(_INSERT, values.intent(new, idempotency_key=idempotency_key, epoch=epoch, attempt=attempt))
+    row = db.execute(_OPEN, key).fetchone()
+    return rows.intent(row, lost_before=db.execute(_LOST, (*key, epoch)).fetchone()[0])

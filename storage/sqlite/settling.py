@@ -1,0 +1,86 @@
+"""What an attempt has changed, written in one transaction or not at all."""
+
+import sqlite3
+
+from storage import rows, values
+from storage.errors import LeaseLostError
+from storage.records import JobStatus, Settlement
+from storage.scalars import dumps, micros, micros_or_none
+from storage.sqlite.catalog import CONFIG_CHANGED
+from storage.sqlite.customers import see_customer
+from storage.sqlite.database import Database
+from storage.sqlite.intents import close_intent, close_open_intent, mark_looked
+from storage.sqlite.jobs import insert_job
+from storage.sqlite.mappings import link, mark_stale, mark_written_back
+from storage.sqlite.reviews import insert_review
+from storage.sqlite.rollup import roll_up
+
+_HELD = "SELECT * FROM jobs WHERE job_id = ? AND fence = ? AND status = 'running' AND lease_owner = ?"
+_ATTEMPT = "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SETTLE = """
+UPDATE jobs SET status = ?, outcome = ?, reason = ?, error = ?, error_code = ?, attempts = attempts + 1,
+                failures = failures + ?, next_attempt_at = ?, entity_id = coalesce(?, entity_id),
+                lock_key = coalesce(?, lock_key), payload = coalesce(?, payload), lease_owner = NULL,
+                lease_until = NULL, updated_at = ?
+ WHERE job_id = ? RETURNING *"""
+_PAUSE = """
+UPDATE connections SET status = 'paused', pause_reason = ?, pause_detail = ?, updated_at = ?
+ WHERE name = ? AND status = 'active'"""
+
+
+class Settling:
+    """The part of the store that ends attempts."""
+
+    _db: Database
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Write all that an attempt changes, in one transaction.
+
+        Raises LeaseLostError when another worker has the job by now; ConflictError when the record that it wants to
+        link belongs to another customer, or the customer was linked to another record meanwhile. In both cases nothing
+        was written.
+        """
+        await self._db.write(lambda db: _settle(db, settlement))
+
+
+def _settle(db: sqlite3.Connection, s: Settlement) -> None:
+    held = db.execute(_HELD, (s.job_id, s.fence, s.owner)).fetchone()
+    if held is None:
+        raise LeaseLostError
+    now = s.attempt.finished_at
+    _write_mapping(db, s)
+    if s.customer is not None:
+        see_customer(db, s.customer, now)
+    db.execute(_ATTEMPT, values.attempt(s, number=held["attempts"] + 1))
+    row = db.execute(
+        _SETTLE,
+        (
+            s.status, s.outcome, s.reason, dumps(s.error), values.error_code(s), int(s.burn),
+            micros_or_none(s.due_at), s.entity_id, s.lock_key, dumps(s.payload), micros(now), s.job_id,
+        ),
+    ).fetchone()  # fmt: skip
+    for follow_up in s.follow_ups:
+        insert_job(db, follow_up, now, dispatch=row["dispatch"])
+    if s.review is not None:
+        insert_review(db, s.review, rows.job(row), now)
+    if s.pause is not None:
+        connection, code, detail = s.pause
+        if db.execute(_PAUSE, (code, detail, micros(now), connection)).rowcount:
+            db.execute(CONFIG_CHANGED)
+    if row["delivery_id"] is not None and s.status is not JobStatus.PENDING:
+        roll_up(db, row["delivery_id"])
+
+
+def _write_mapping(db: sqlite3.Connection, s: Settlement) -> None:
+    now = s.attempt.finished_at
+    if s.stale is not None:
+        mark_stale(db, s.stale, now)
+    if s.close_intent is not None:
+        close_intent(db, s.close_intent, s.intent_result or "closed", now)
+    if s.looked is not None:
+        mark_looked(db, s.looked, now)
+    if s.link is not None:
+        link(db, s.link, now)
+        close_open_intent(db, s.link.key, s.intent_result or "linked", now)
+    if s.written_back is not None:
+        mark_written_back(db, s.written_back, now)
