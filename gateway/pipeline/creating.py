@@ -11,7 +11,7 @@ from gateway.errors import problem
 from gateway.pipeline.linking import Linking
 from gateway.pipeline.matching import Ask, Create
 from gateway.pipeline.settling import Result
-from gateway.pipeline.snapshots import digest, from_snapshot, guards, to_snapshot
+from gateway.pipeline.snapshots import decision_in, digest, from_snapshot, guards, to_snapshot, with_decision
 from gateway.pipeline.work import Work
 from storage.errors import GuardBusyError
 from storage.ids import new_id
@@ -49,13 +49,15 @@ class Creating(Linking):
         job, connector, now = work.claimed.job, work.connector, self.now()
         snapshot = to_snapshot(customer)
         mark = digest(snapshot)
+        review_id = work.decided.review_id if work.decided is not None else decision_in(replaces)
         seed = "|".join(
             (connector.name, job.connection or "", connector.idempotency_scope(), job.source, job.entity_type,
              job.entity_id or "", mark)
         )  # fmt: skip
         new = NewIntent(
             intent_id=new_id("int", now), key=work.mapping_key, connector=connector.name, tenant_id=job.tenant_id,
-            environment_id=job.environment_id, variant=variant, seed=seed, snapshot=snapshot, digest=mark,
+            environment_id=job.environment_id, variant=variant, seed=seed,
+            snapshot=with_decision(snapshot, review_id), digest=mark,
             guards=guards(customer), started_at=now, searched_since=searched_since,
             replaces=replaces.intent_id if replaces is not None else None, replaces_result=replaces_result,
         )  # fmt: skip
@@ -71,18 +73,28 @@ class Creating(Linking):
             return self.unknown(work, intent, ConnectorError("the process was stopped before the create was sent"))
         return await self.send(work, intent, why=decision.why)
 
-    async def send(self, work: Work, intent: Intent, *, why: str) -> Result:
-        """Send a create whose intent is committed; sending it again with the same intent sends the same bytes."""
+    async def send(self, work: Work, intent: Intent, *, why: str, again: bool = False) -> Result:
+        """Send a create whose intent is committed. `again`: it was sent before, and its answer was lost.
+
+        The same intent sends the same bytes. Only a refusal of the first sending proves that nothing was written: one
+        of a repetition says nothing about the first, so that the intent stays open. Raises RefusedError for a definite
+        refusal of the first, ConnectorError kinds for those of a repetition.
+        """
         customer = from_snapshot(intent.snapshot)
         try:
             created = await work.connector.create_customer(customer, intent=as_create_intent(intent))
         except DuplicateRefusedError as error:
-            await self.store.refuse_intent(intent.intent_id, now=self.now())
+            if not again:
+                refused_at = self.now()
+                await self.store.refuse_intent(intent.intent_id, now=refused_at)
+                intent = replace(intent, refused_at=refused_at, looked_at=None)
             return await self.contest(work, intent, error)
         except ConnectorError as error:
-            if not error.may_have_written:
-                raise RefusedError(intent, error) from error
-            return self.unknown(work, intent, error)
+            if error.may_have_written:
+                return self.unknown(work, intent, error)
+            if again:
+                raise
+            raise RefusedError(intent, error) from error
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - a connector's bug proves nothing about what was written
@@ -114,7 +126,7 @@ class Creating(Linking):
         )  # fmt: skip
 
     async def contest(self, work: Work, intent: Intent, error: DuplicateRefusedError | None) -> Result:
-        """Find out who holds what was refused. Provided by recovery.py."""
+        """Find out who holds what was refused. Provided by contesting.py."""
         raise NotImplementedError
 
 

@@ -13,12 +13,13 @@ from dataclasses import replace
 
 from connectors.models import Customer
 from gateway.pipeline.dispatch import ENSURE, lock_key
-from gateway.pipeline.matching import Adopt, Ask, Create, is_sure_hint, match
+from gateway.pipeline.matching import Adopt, Ask, Create, judge_hint, match
 from gateway.pipeline.recovery import Recovering
 from gateway.pipeline.settling import Result
+from gateway.pipeline.snapshots import decision_in
 from gateway.pipeline.work import Work
 from gateway.sources.base import Confirmed, Dropped, Event, Trigger
-from storage.records import Intent, JobStatus, MappingStatus
+from storage.records import Intent, JobStatus, MappingStatus, Review, ReviewStatus
 
 
 class EnsureCustomer(Recovering):
@@ -27,9 +28,10 @@ class EnsureCustomer(Recovering):
     async def __call__(self, work: Work) -> Result:
         """Run one attempt. Raises ConnectorError, GatewayError and StorageError kinds; the worker settles those."""
         claimed = work.claimed
+        work.decided = await self._decision(work)
         if claimed.intent is not None:
             return await self.recover(work, claimed.intent)
-        if claimed.done_before and work.decision is None and not work.payload.get("forced"):
+        if claimed.done_before and work.decided is None and not work.payload.get("forced"):
             return _ignored("already synced: another delivery about it was processed")
         return await self.begin(work, replaces=None)
 
@@ -49,8 +51,8 @@ class EnsureCustomer(Recovering):
             customer = replace(customer, currency=confirmed.currency)
         work.customer = customer
         work.connector.validate_customer(customer)
-        if work.decision is not None and replaces is None:
-            return await self._by_decision(work, customer)
+        if work.decided is not None or decision_in(replaces) is not None:
+            return await self._by_decision(work, customer, replaces)
         hinted = await self._hinted(work, customer)
         return hinted if hinted is not None else await self._search(work, customer, replaces=replaces)
 
@@ -65,6 +67,9 @@ class EnsureCustomer(Recovering):
                 return await self.adopt(work, decision)
             case Ask():
                 return self.ask(work, decision, close_intent=replaces.intent_id if replaces else None)
+            case Create() if _is_stale(work):
+                why = "the linked record is gone, and no other record is this customer's"
+                return self.ask(work, Ask(kind="stale", why=why, candidates=decision.others))
             case Create():
                 return await self.create(
                     work, customer, decision, searched_since=searched_since, replaces=replaces, replaces_result="absent"
@@ -95,12 +100,27 @@ class EnsureCustomer(Recovering):
             lock_key=lock_key(ENSURE, job.source, customer_id, job.connection or ""),
         )  # fmt: skip
 
-    async def _by_decision(self, work: Work, customer: Customer) -> Result:
+    async def _decision(self, work: Work) -> Review | None:
+        """Return the decision that this attempt is to carry out: the newest one, unless its create was begun already.
+
+        A decision to create is good for one create. What became of that one is found out like of any other.
+        """
+        if work.decision is None:
+            return None
+        page = await self.store.list_reviews(job_id=work.claimed.job.job_id, status=ReviewStatus.RESOLVED, limit=1)
+        review = page.items[0] if page.items else None
+        if review is None or review.decision not in {"adopt", "create"}:
+            return None
+        return review if decision_in(work.claimed.intent) != review.review_id else None
+
+    async def _by_decision(self, work: Work, customer: Customer, replaces: Intent | None) -> Result:
         """Carry out what a person has decided in a review."""
-        decision = work.decision or {}
-        if decision.get("decision") == "adopt":
-            return await self.adopt_by_hand(work, str(decision.get("record") or ""))
-        return await self.create(work, customer, Create(why="decided by a person"), searched_since=self.now())
+        if work.decided is not None and work.decided.decision == "adopt":
+            return await self.adopt_by_hand(work, work.decided.provider_entity_id or "")
+        return await self.create(
+            work, customer, Create(why="decided by a person"), searched_since=self.now(), replaces=replaces,
+            replaces_result="absent",
+        )  # fmt: skip
 
     async def _hinted(self, work: Work, customer: Customer) -> Result | None:
         """Adopt the record that the platform's metadata names, once the provider has confirmed it."""
@@ -109,11 +129,13 @@ class EnsureCustomer(Recovering):
         if candidate is None:
             return None
         taken = await self.taken(work, [candidate.provider_entity_id])
-        if not is_sure_hint(customer, candidate, policy=work.connector.match_policy(), taken=taken):
-            return None
-        return self.link(
-            work, record=candidate.provider_entity_id, origin="hint", why="named by the platform, found at the provider"
-        )
+        match judge_hint(customer, candidate, policy=work.connector.match_policy(), taken=taken):
+            case Adopt() as decision:
+                return await self.adopt(work, decision)
+            case Ask() as decision:
+                return self.ask(work, decision)
+            case _:
+                return None
 
     def _linked_before(self, work: Work) -> Result:
         """Nothing to do at the provider; a write-back that is owed is made up for."""
@@ -124,6 +146,12 @@ class EnsureCustomer(Recovering):
             decision={"decision": "linked", "record": mapping.provider_entity_id if mapping else None},
             follow_ups=self.write_back_jobs(work) if owed else (),
         )  # fmt: skip
+
+
+def _is_stale(work: Work) -> bool:
+    """Whether the customer was linked to a record that has died: only a person decides to make another."""
+    mapping = work.claimed.mapping
+    return mapping is not None and mapping.status is MappingStatus.STALE
 
 
 def _ignored(reason: str) -> Result:

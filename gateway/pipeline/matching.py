@@ -5,7 +5,7 @@ merge. When torn, a person decides. The table is docs/matching.md.
 """
 
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -104,13 +104,27 @@ def recovered(customer: Customer, candidates: Sequence[Candidate], *, started_at
     return Adopt(candidate=first, origin="created", why="found again after its answer was lost", others=rest)
 
 
-def is_sure_hint(customer: Customer, candidate: Candidate, *, policy: MatchPolicy, taken: Collection[str]) -> bool:
-    """Whether the record that the platform's metadata names may be adopted: alive, of the right kind, nobody else's."""
-    if candidate.provider_entity_id in taken and not policy.shared:
-        return False
-    if candidate.marker is not None and candidate.marker != customer.reference and not policy.shared:
-        return False
-    return candidate.adoptable and candidate.active
+def judge_hint(
+    customer: Customer, candidate: Candidate, *, policy: MatchPolicy, taken: Mapping[str, str]
+) -> Adopt | Ask | None:
+    """Decide about the record that the platform's metadata names; None where the hint is worth nothing.
+
+    Metadata can be copied from one customer to another, and records can be merged and reused. So a hint is followed
+    where address or name agree, or where neither speaks against it, and a person decides where both do.
+    """
+    if _objection(customer, candidate, policy=policy, taken=taken) is not None or not candidate.active:
+        return None
+    why = "named by the platform, found at the provider"
+    email, emails = normal_email(customer.email), set(map(normal_email, candidate.emails))
+    name, theirs = normal_name(customer.full_name), normal_name(candidate.name)
+    agrees = candidate.marker == customer.reference or email in emails
+    agrees = agrees or (bool(name and theirs) and _compatible(name, theirs))
+    if agrees or not ((email and emails) or (name and theirs)):
+        return Adopt(candidate=candidate, origin="hint", why=why)
+    return Ask(
+        kind="ambiguous", why="the platform's metadata names a record with another e-mail address and another name",
+        candidates=(Judged(candidate=candidate, why="named by the platform; neither e-mail nor name agrees"),),
+    )  # fmt: skip
 
 
 def normal_email(address: str) -> str:

@@ -9,6 +9,9 @@ import orjson
 
 from connectors.models import Address, Customer
 from gateway.pipeline.matching import normal_email, normal_name
+from storage.records import Intent
+
+_DECIDED = "decided"
 
 
 def to_snapshot(customer: Customer) -> dict[str, Any]:
@@ -18,8 +21,20 @@ def to_snapshot(customer: Customer) -> dict[str, Any]:
 
 def from_snapshot(snapshot: Mapping[str, Any]) -> Customer:
     """Return the customer that a snapshot holds."""
-    address = snapshot.get("address")
-    return Customer(**{**snapshot, "address": None if address is None else Address(**address)})
+    fields = {name: value for name, value in snapshot.items() if name != _DECIDED}
+    address = fields.get("address")
+    return Customer(**{**fields, "address": None if address is None else Address(**address)})
+
+
+def with_decision(snapshot: Mapping[str, Any], review_id: str | None) -> dict[str, Any]:
+    """Return the snapshot with the review whose decision its create carries out, if any."""
+    return {**snapshot, **({_DECIDED: review_id} if review_id is not None else {})}
+
+
+def decision_in(intent: Intent | None) -> str | None:
+    """Return the review whose decision an intent's create carries out, or None."""
+    found = intent.snapshot.get(_DECIDED) if intent is not None and isinstance(intent.snapshot, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def digest(snapshot: Mapping[str, Any]) -> str:

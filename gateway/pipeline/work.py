@@ -12,7 +12,7 @@ from gateway.pipeline.settling import Result
 from gateway.registry import Registry
 from gateway.sources.base import Source
 from storage import Store
-from storage.records import Claimed, MappingKey
+from storage.records import Claimed, MappingKey, Review
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,6 +22,8 @@ class Work:
     claimed: Claimed
     registry: Registry
     customer: Customer | None = field(default=None, repr=False)
+    decided: Review | None = field(default=None, repr=False)
+    """What a person has decided and this attempt is to carry out."""
 
     @property
     def payload(self) -> Mapping[str, Any]:
@@ -31,7 +33,7 @@ class Work:
 
     @property
     def decision(self) -> Mapping[str, Any] | None:
-        """Return what a person has decided about this job, if anybody has."""
+        """Return what a person has once decided about this job, if anybody has; it may be carried out already."""
         decided = self.payload.get("decision")
         return decided if isinstance(decided, dict) else None
 
