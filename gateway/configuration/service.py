@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from gateway.configuration import rows
-from gateway.configuration.specs import ConnectionSpec, File, SourceSpec
+from gateway.configuration.specs import ConnectionSpec, File, SourceSpec, problem_line
 from gateway.errors import ConfigFileError
-from gateway.plugins import Plugins, connector_plugins, source_plugins
+from gateway.plugins import connector_plugins, source_plugins
 from gateway.secrets import Vault
 from storage import Store
 from storage.records import ConnectionRow, MappingStatus, Scope, SourceRow
@@ -37,7 +39,7 @@ class Configuration:
     def __init__(self, store: Store, vault: Vault, *, now: Callable[[], datetime]) -> None:
         self._store, self._vault, self._now = store, vault, now
         self._connectors = connector_plugins()
-        self._sources: Plugins[object] = source_plugins()  # type: ignore[assignment]  # only names are asked for
+        self._sources = source_plugins()
 
     async def apply(self, file: File, *, actor: str, dry_run: bool = False) -> list[Change]:
         """Upsert all that the file names; return what changed. Raises ConfigFileError, PluginError."""
@@ -71,6 +73,7 @@ class Configuration:
             names = ", ".join(self._sources.names())
             msg = f"source {spec.name}: platform {spec.platform!r} is not known; there are: {names}"
             raise ConfigFileError(msg)
+        self._check_adapter(spec)
         row = rows.source_row(spec, self._vault, now=self._now(), before=before)
         if before is None:
             return Change(kind="source", name=spec.name, change="created"), row
@@ -82,6 +85,17 @@ class Configuration:
         differing += _differing_keys(rows.source_secrets(before, self._vault), rows.source_plain(spec)[1])
         change = "updated" if differing else "unchanged"
         return Change(kind="source", name=spec.name, change=change, fields=tuple(differing)), row
+
+    def _check_adapter(self, spec: SourceSpec) -> None:
+        """Refuse what the platform's adapter would not understand."""
+        adapter = self._sources.load(spec.platform)
+        if spec.poll is not None and not adapter.takes_poll:
+            msg = f"source {spec.name}: poll: not for platform {spec.platform}"
+            raise ConfigFileError(msg)
+        try:
+            adapter.check_options(spec.options)
+        except ValidationError as error:
+            raise ConfigFileError(problem_line(error, f"source {spec.name}: options")) from None
 
     async def _plan_connection(
         self, spec: ConnectionSpec, before: ConnectionRow | None

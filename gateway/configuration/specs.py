@@ -132,10 +132,11 @@ def parse_spec(kind: type[SpecT], raw: object, *, where: str = "") -> SpecT:
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        raise ConfigFileError(_line(error, where)) from None
+        raise ConfigFileError(problem_line(error, where)) from None
 
 
-def _line(error: ValidationError, where: str) -> str:
+def problem_line(error: ValidationError, where: str) -> str:
+    """Return the first problem in one line: where it is and what, never a value."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     place = ""
     for part in first["loc"]:

@@ -53,6 +53,8 @@ class EnsureCustomer(Recovering):
         work.connector.validate_customer(customer)
         if work.decided is not None or decision_in(replaces) is not None:
             return await self._by_decision(work, customer, replaces)
+        if replaces is None:
+            work.source.screen(customer)
         hinted = await self._hinted(work, customer)
         return hinted if hinted is not None else await self._search(work, customer, replaces=replaces)
 

@@ -8,9 +8,10 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from connectors.models import Customer
+from gateway.sources.feed import Feed
 from gateway.sources.signing import StandardWebhooksVerifier, StaticHeaderVerifier, Verifier
 
 SOURCE_API_VERSION = 1
@@ -28,11 +29,19 @@ class PollConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    public_key: str
-    private_key: SecretStr
-    organization_id: str
-    interval_seconds: float = 300.0
-    base_url: str | None = None
+    public_key: str = Field(min_length=1, pattern="^[^:]+$", description="The key pair's public half, `pub_…`.")
+    private_key: SecretStr = Field(min_length=1, description="The key pair's private half, `pri_…`.")
+    organization_id: str = Field(min_length=1, max_length=255, description="Whose charges are read, `org_…`.")
+    interval_seconds: float = Field(300.0, ge=0.5, le=86_400, description="Seconds between two looks.")
+    base_url: str | None = Field(
+        None, pattern="^https?://", description="Base address of the API; the source's `api_url` when left out."
+    )
+
+
+class SourceOptions(BaseModel):
+    """Base of what an adapter takes under `options`: frozen, unknown keys refused, each field described."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +76,7 @@ class Trigger(StrEnum):
     NONE = "none"
     INVOICE_FINALIZED = "invoice_finalized"
     TRANSACTION = "transaction"
+    PAYMENT_LINK = "payment_link"
     CHECK = "check"
     """No event of the platform: the gateway itself has found a link that may have died."""
 
@@ -114,10 +124,19 @@ class Source(ABC):
     """Whether the platform has an API to which links are written."""
     needs_outbound: ClassVar[bool] = True
     """Whether a connection must say `invoice_sync.outbound` for this platform's events to reach it."""
+    options_model: ClassVar[type[SourceOptions]] = SourceOptions
+    """The pydantic model of the source's `options`; the default knows none."""
+    takes_poll: ClassVar[bool] = False
+    """Whether the source may have `poll` settings."""
 
     def __init__(self, config: SourceConfig, host: SourceHost) -> None:
         self.config = config
         self.host = host
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> SourceOptions:
+        """Return the source's `options`, checked. Raises pydantic's ValidationError, which `apply` puts in a line."""
+        return cls.options_model.model_validate(dict(options))
 
     def verifier(self) -> Verifier:
         """Return what checks a delivery's headers. Raises SecretInvalidError for secrets that are too weak or wrong."""
@@ -134,6 +153,16 @@ class Source(ABC):
     @abstractmethod
     async def customer(self, customer_id: str, event: Event) -> Customer:
         """Return the customer as the platform has it now. Raises CustomerNotFoundError, GatewayError kinds."""
+
+    def screen(self, customer: Customer) -> None:  # noqa: B027 - an optional hook, not a forgotten one
+        """Put a customer before a person whom nobody should create unseen. Pure. Raises GatewayError kinds.
+
+        Asked before the provider is; not asked again once a person has decided.
+        """
+
+    def feed(self) -> Feed | None:
+        """Return what can be asked for events that no webhook told of, or None where that is off or impossible."""
+        return None
 
     async def write_back(
         self, *, customer_id: str, connector: str, provider_entity_id: str, synced_at: datetime
