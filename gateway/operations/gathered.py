@@ -8,8 +8,10 @@ from gateway.access import Access
 from gateway.configuration.service import Configuration
 from gateway.operations.audits import Audits
 from gateway.operations.connections import Connections
+from gateway.operations.consent_links import ConsentLinks
 from gateway.operations.customers import Customers
 from gateway.operations.deliveries import Deliveries
+from gateway.operations.editing import Editing
 from gateway.operations.jobs import Jobs
 from gateway.operations.keys import Keys
 from gateway.operations.mappings import Mappings
@@ -37,6 +39,8 @@ class Operations:
     sources: Sources
     connections: Connections
     keys: Keys
+    editing: Editing
+    consent_links: ConsentLinks
 
 
 def gather(
@@ -64,4 +68,6 @@ def gather(
         sources=Sources(store, vault, configuration, now, public_url=public_url),
         connections=Connections(store, vault, configuration, registry, now),
         keys=Keys(access, store, now),
+        editing=Editing(store, vault),
+        consent_links=ConsentLinks(store, now),
     )

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.configuration.specs import Name
-
 __all__ = ["EntityId", "EntityType", "Name", "Reason", "RecordId", "Text"]
 
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
+Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]{0,62}$")]
+"""As gateway.configuration.specs.Name, in a form that a schema can tell."""
 EntityId = Annotated[str, Field(min_length=1, max_length=255, pattern=_PLAIN)]
 RecordId = Annotated[str, Field(min_length=1, max_length=255, pattern=_PLAIN)]
 EntityType = Annotated[str, Field(pattern="^[a-z][a-z_]{0,39}$")]

@@ -7,6 +7,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import GatewayError, MalformedRequestError
 from gateway.web import problems
+from gateway.web.middleware import in_words
 from gateway.web.webhooks import PREFIX, Door
 
 IDLE_SECONDS = 30.0
@@ -57,7 +58,10 @@ class Runner(web.AppRunner):
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             if request.raw_path.startswith(PREFIX):
                 return await door.receive(request)
-            answered: web.StreamResponse = await inner(request)
+            try:
+                answered: web.StreamResponse = await inner(request)
+            except web.HTTPExpectationFailed as error:  # raised before any middleware is asked
+                return in_words(error)
             return answered
 
         keywords: dict[str, Any] = made._kwargs  # noqa: SLF001 - there is no public way to choose the protocol class

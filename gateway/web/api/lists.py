@@ -1,0 +1,64 @@
+"""What all lists take: how many, from where, and since when."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from gateway.errors import RequestInvalidError
+from gateway.operations.values import Text
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _written_out(value: Any) -> Any:
+    """Refuse bare numbers, which pydantic would take for seconds."""
+    if isinstance(value, str) and not _DATE.match(value):
+        msg = "must be a time as in RFC 3339, such as 2026-01-20T10:30:00Z"
+        raise ValueError(msg)
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    """Return the time in UTC; one without an offset is UTC, and one before all deliveries is the first there is."""
+    aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    return min(max(aware, _FIRST), _LAST).astimezone(UTC)
+
+
+Moment = Annotated[datetime, BeforeValidator(_written_out, json_schema_input_type=datetime), AfterValidator(_utc)]
+Cursor = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Given(BaseModel):
+    """Base of what a caller sends: unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ListQuery(Given):
+    """One page of a list."""
+
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="How many at most.")
+    cursor: Cursor | None = Field(None, description="`next_cursor` of the page before.")
+
+
+class TimedQuery(ListQuery):
+    """A list over time, in which a text can be searched for."""
+
+    since: Moment | None = Field(None, description="Nothing earlier than this.")
+    until: Moment | None = Field(None, description="Only what is earlier than this.")
+    text: Text | None = Field(
+        None,
+        description="An id (of the delivery, job, invoice, customer or the provider's record), or part of the"
+        " customer's name or e-mail address.",
+    )
+
+
+def require_choice(*, is_empty: bool, everything: bool) -> None:
+    """Refuse a command on all that there is, unless it says so. Raises RequestInvalidError."""
+    if is_empty and not everything:
+        raise RequestInvalidError("body: give a filter, or all = true")

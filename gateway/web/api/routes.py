@@ -1,0 +1,48 @@
+"""All routes of the API, and how they are added to an application."""
+
+from aiohttp import web
+
+from gateway.web.api import (
+    access_keys,
+    audit,
+    connections,
+    customers,
+    deliveries,
+    jobs,
+    mappings,
+    payment_links,
+    reviews,
+    sources,
+)
+from gateway.web.api.description import OPENAPI_PATH, Description
+from gateway.web.api.endpoint import Endpoint
+from gateway.web.authentication import THROTTLE
+from gateway.web.throttle import Throttle
+
+NOUNS = {
+    "deliveries": deliveries.ENDPOINTS,
+    "jobs": jobs.ENDPOINTS,
+    "mappings": mappings.ENDPOINTS,
+    "reviews": reviews.ENDPOINTS,
+    "customers": customers.ENDPOINTS,
+    "payment-links": payment_links.ENDPOINTS,
+    "sources": sources.ENDPOINTS,
+    "connections": connections.ENDPOINTS,
+    "keys": access_keys.ENDPOINTS,
+    "audit": audit.ENDPOINTS,
+}
+
+
+def endpoints() -> list[Endpoint]:
+    """Return every endpoint."""
+    return [each for noun in NOUNS.values() for each in noun]
+
+
+def register(app: web.Application, *, throttle: Throttle | None = None) -> None:
+    """Add the API, its description and the page that shows it."""
+    app[THROTTLE] = throttle or Throttle()
+    for each in endpoints():
+        app.router.add_route(each.method, each.path, each.answer)
+    description = Description(NOUNS)
+    app.router.add_get(OPENAPI_PATH, description.document)
+    app.router.add_get("/docs", description.page)
