@@ -1,74 +1,108 @@
 """The program itself: commands gathered, errors turned into one line and an exit code."""
 
-import asyncio
+import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
-from gateway import settings
-from gateway.app import utc_now
-from gateway.cli.serving import run_gateway
-from gateway.configuration.references import resolve_all
-from gateway.configuration.service import Configuration
-from gateway.configuration.specs import read_file
-from gateway.errors import GatewayError
-from gateway.secrets import load_vault
-from storage import store_for
-from storage.errors import StorageError
+from gateway.cli import (
+    apply,
+    audit,
+    connection,
+    connector,
+    database,
+    delivery,
+    demo,
+    doctor,
+    job,
+    key,
+    listen,
+    mapping,
+    review,
+    secret,
+    serving,
+    signature,
+    source,
+)
+from gateway.cli.options import UsageError
+
+PROGRAM = "ledgergate"
+FAILED, WRONG_USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
 
 app = typer.Typer(add_completion=True, no_args_is_help=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+for noun in (serving, demo, apply, doctor, listen):
+    noun.add_to(app)
+for name, group in (
+    ("source", source.app), ("connection", connection.app), ("delivery", delivery.app), ("job", job.app),
+    ("mapping", mapping.app), ("review", review.app), ("key", key.app), ("connector", connector.app),
+    ("signature", signature.app), ("db", database.app), ("secret", secret.app), ("audit", audit.app),
+):  # fmt: skip
+    app.add_typer(group, name=name)
 
 
 @app.callback(invoke_without_command=True)
-def root(context: typer.Context) -> None:
-    """Ledgergate: no acknowledged webhook lost, no customer doubled."""
-    if context.invoked_subcommand is None:
-        raise typer.Exit(run_gateway(settings.load(), serve=True, work=True))
-
-
-@app.command()
-def serve(
-    *, no_worker: Annotated[bool, typer.Option("--no-worker", help="Only take in; work elsewhere.")] = False
+def root(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
-    """Run the gateway."""
-    raise typer.Exit(run_gateway(settings.load(), serve=True, work=not no_worker))
+    """Ledgergate: no acknowledged webhook lost, no customer doubled.
 
+    Without a command it serves. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but something needs a person.
+    """
+    if version:
+        from importlib.metadata import version as installed
 
-@app.command()
-def apply(file: Path, *, dry_run: bool = False) -> None:
-    """Upsert sources and connections."""
-    asyncio.run(_apply(file, dry_run=dry_run))
-
-
-async def _apply(file: Path, *, dry_run: bool) -> None:
-    loaded = settings.load()
-    spec = read_file(file, resolve_all)
-    store = store_for(loaded.database_url)
-    await store.open()
-    try:
-        vault = load_vault(loaded)
-        await vault.prove(store)
-        for change in await Configuration(store, vault, now=utc_now).apply(spec, actor="cli", dry_run=dry_run):
-            print(change.change, change.kind, change.name, ", ".join(change.fields))
-    finally:
-        await store.close()
+        typer.echo(f"{PROGRAM} {installed(PROGRAM)}")
+    elif context.invoked_subcommand is None:
+        serving.serve()
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; return its exit code."""
+    """Run one command; return its exit code. Never a traceback, unless LEDGERGATE_LOG_LEVEL is debug."""
     try:
-        code = app(args=arguments, prog_name="ledgergate", standalone_mode=False)
-    except click.exceptions.Exit as ended:
+        code = int(app(args=arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
+        sys.stdout.flush()
+    except typer.Exit as ended:
         return ended.exit_code
-    except click.UsageError as error:
-        error.show(sys.stderr)
-        return 2
-    except click.Abort:
-        return 130
-    except (GatewayError, StorageError) as error:
-        sys.stderr.write(f"{error.code}: {error.detail or error.title}\n")
-        return 1
-    return int(code or 0)
+    except UsageError as error:
+        return _misused(error)
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python's own flush at the end must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except Exception as error:
+        if os.environ.get("LEDGERGATE_LOG_LEVEL", "").lower() == "debug":
+            raise
+        sys.stderr.write(f"{_told(error)}\n")
+        return FAILED
+    return code
+
+
+def _misused(error: Exception) -> int:
+    """Say in one line what is wrong with the arguments, and where help is."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        sys.stderr.write(f"{context.get_help()}\n")
+        return WRONG_USAGE
+    path = context.command_path if context is not None else PROGRAM
+    told = getattr(error, "format_message", lambda: str(error))().rstrip(".")
+    sys.stderr.write(f"usage: {' '.join(told.split())}. See `{path} --help`.\n")
+    return WRONG_USAGE
+
+
+def _told(error: Exception) -> str:
+    """Return an error as one line: what, and what to do about it."""
+    from gateway.errors import GatewayError, problem
+
+    if isinstance(error, OSError) and not hasattr(error, "code"):
+        place = f" {error.filename}" if error.filename else ""
+        return f"io_failed:{place} {error.strerror or type(error).__name__}."
+    body = problem(error)
+    detail = " ".join(str(body["detail"]).split()).rstrip(".")
+    if type(error) is not GatewayError and body["code"] == GatewayError.code:
+        return f"{body['code']}: {detail}. Run it again with LEDGERGATE_LOG_LEVEL=debug to see where, and report it."
+    return f"{body['code']}: {detail}. {body['resolution']}"

@@ -2,38 +2,66 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
-import structlog
+import typer
 
-from gateway import logs
-from gateway.app import Gateway
-from gateway.settings import Settings
+from gateway.cli import settled
+from gateway.cli.options import examples
 
-try:
-    import uvloop
-except ImportError:  # not on every platform; asyncio's own loop is slower and as good
-    uvloop = None  # type: ignore[assignment]
+if TYPE_CHECKING:
+    from gateway.settings import Settings
 
-log = structlog.get_logger("ledgergate")
+_REFUSED = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
 
 
-def run_gateway(settings: Settings, *, serve: bool, work: bool) -> int:
-    """Run until SIGINT or SIGTERM; return the exit code. Raises GatewayError, StorageError, OSError at the start."""
-    logs.configure(settings.log_format, settings.log_level)
-    runner = uvloop.run if uvloop is not None else asyncio.run
-    runner(_main(settings, serve=serve, work=work))
-    return 0
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("serve", epilog=examples("serve", "serve --no-worker"))(serve)
+    app.command("worker", epilog=examples("worker"))(worker)
 
 
-async def _main(settings: Settings, *, serve: bool, work: bool) -> None:
+def serve(*, no_worker: Annotated[bool, typer.Option("--no-worker", help="Only receive.")] = False) -> None:
+    """Run the gateway: receive webhooks, serve API and console, and work."""
+    _run(serve=True, work=not no_worker)
+
+
+def worker() -> None:
+    """Only work: for the second process or node on one database."""
+    _run(serve=False, work=True)
+
+
+def _run(*, serve: bool, work: bool) -> None:
+    from gateway import logs, settings
+
+    loaded = settings.load()
+    logs.configure(loaded.log_format, loaded.log_level)
+    try:
+        import uvloop
+    except ImportError:  # not on every platform; asyncio's own loop is slower and as good
+        asyncio.run(_main(loaded, serve=serve, work=work))
+    else:
+        uvloop.run(_main(loaded, serve=serve, work=work))
+
+
+async def _main(settings: "Settings", *, serve: bool, work: bool) -> None:
+    """Run until SIGINT or SIGTERM. Raises GatewayError, StorageError, OSError at the start."""
+    import structlog
+
+    from gateway.app import Gateway
+
+    log: Any = structlog.get_logger("ledgergate")
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stopping.set)
-    async with Gateway(settings, serve=serve, work=work) as gateway:
+    gateway = Gateway(settings, serve=serve, work=work)
+    async with _started(gateway, settings):
+        settled()
         if gateway.new_admin_key is not None:
             sys.stderr.write(f"Admin API key, shown this once: {gateway.new_admin_key}\n")
         if serve:
@@ -43,3 +71,21 @@ async def _main(settings: Settings, *, serve: bool, work: bool) -> None:
         await stopping.wait()
         log.info("stopping")
     log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def _started(gateway: Any, settings: "Settings") -> Any:
+    """Enter the gateway; an address that cannot be listened on is told as such."""
+    from gateway.errors import ListenError
+
+    try:
+        await gateway.__aenter__()
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+        msg = f"{settings.host}:{settings.port}: {error.strerror or 'refused'}"
+        raise ListenError(msg) from None
+    try:
+        yield
+    finally:
+        await gateway.__aexit__(None, None, None)
