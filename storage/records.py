@@ -285,7 +285,12 @@ class Dispatched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A mapping that becomes linked. Raises ConflictError at settling when the record belongs to another customer."""
+    """A mapping that becomes linked. Raises ConflictError at settling when the record belongs to another customer.
+
+    With `searched_since`, when the look-up began that has found the record, settling raises GuardBusyError while a
+    create for another customer with one of these guards is open, or when one has ended since: the record may be that
+    one's.
+    """
 
     key: MappingKey
     connector: str
@@ -296,6 +301,8 @@ class Link:
     why: str
     shared: bool = False
     details: Json = None
+    guards: tuple[str, ...] = ()
+    searched_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,8 +38,8 @@ class JobStore(Protocol):
         """Write all that an attempt changes, in one transaction.
 
         Raises LeaseLostError when another worker has the job by now; ConflictError when the record that it wants to
-        link belongs to another customer, or the customer was linked to another record meanwhile. In both cases nothing
-        was written.
+        link belongs to another customer, or the customer was linked to another record meanwhile; GuardBusyError when
+        the record may be what an open create for an equal customer has made. In all cases nothing was written.
         """
         ...
 
@@ -75,8 +75,14 @@ class JobStore(Protocol):
         delivery_id: str | None = None,
         entity_id: str | None = None,
         error_code: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        about: Sequence[str] | None = None,
     ) -> Page[Job]:
-        """Return jobs, newest first."""
+        """Return jobs, newest first; `since` and `until` are about when they were queued.
+
+        `about` are ids: of the job, its delivery or entity, or the subject of its delivery.
+        """
         ...
 
     async def retry_job(self, job_id: str, scope: Scope = EVERYWHERE, *, now: datetime) -> Job:

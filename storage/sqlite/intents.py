@@ -1,6 +1,7 @@
 """Intents: creates that are about to be sent, and those whose outcome is not known yet."""
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 
 from storage import ids, rows, values
@@ -73,6 +74,14 @@ def mark_looked(db: sqlite3.Connection, intent_id: str, now: datetime) -> None:
     db.execute(_LOOKED, (micros(now), intent_id))
 
 
+def assert_free(db: sqlite3.Connection, mapping: MappingKey, guards: Sequence[str], since: datetime) -> None:
+    """Raise GuardBusyError while a create for an equal customer is open, or when one has ended since `since`."""
+    for guard in guards:
+        busy = db.execute(_BUSY, (mapping.connection, guard, micros(since), *values.key(mapping)[:3])).fetchone()
+        if busy is not None:
+            raise GuardBusyError
+
+
 class Intents:
     """The part of the store that deals with creates under way."""
 
@@ -103,10 +112,8 @@ def _begin(db: sqlite3.Connection, new: NewIntent) -> Intent:
     key, at = values.key(new.key), micros(new.started_at)
     if new.replaces is not None:
         close_intent(db, new.replaces, new.replaces_result, new.started_at)
-    for guard in sorted(set(new.guards)):
-        since = micros(new.searched_since)
-        if db.execute(_BUSY, (new.key.connection, guard, since, *key[:3])).fetchone() is not None:
-            raise GuardBusyError
+    assert_free(db, new.key, new.guards, new.searched_since)
+    for guard in set(new.guards):
         db.execute(_GUARD, (new.key.connection, guard, new.intent_id))
     epoch = db.execute(_EPOCH, (*key, *key)).fetchone()[0]
     attempt = db.execute(_BEFORE, (*key, epoch, new.variant)).fetchone()[0] + 1

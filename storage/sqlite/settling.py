@@ -9,7 +9,7 @@ from storage.scalars import dumps, micros, micros_or_none
 from storage.sqlite.catalog import CONFIG_CHANGED
 from storage.sqlite.customers import see_customer
 from storage.sqlite.database import Database
-from storage.sqlite.intents import close_intent, close_open_intent, mark_looked
+from storage.sqlite.intents import assert_free, close_intent, close_open_intent, mark_looked
 from storage.sqlite.jobs import insert_job
 from storage.sqlite.mappings import link, mark_stale, mark_written_back
 from storage.sqlite.reviews import insert_review
@@ -37,8 +37,8 @@ class Settling:
         """Write all that an attempt changes, in one transaction.
 
         Raises LeaseLostError when another worker has the job by now; ConflictError when the record that it wants to
-        link belongs to another customer, or the customer was linked to another record meanwhile. In both cases nothing
-        was written.
+        link belongs to another customer, or the customer was linked to another record meanwhile; GuardBusyError when
+        the record may be what an open create for an equal customer has made. In all cases nothing was written.
         """
         await self._db.write(lambda db: _settle(db, settlement))
 
@@ -80,6 +80,8 @@ def _write_mapping(db: sqlite3.Connection, s: Settlement) -> None:
     if s.looked is not None:
         mark_looked(db, s.looked, now)
     if s.link is not None:
+        if s.link.searched_since is not None:
+            assert_free(db, s.link.key, s.link.guards, s.link.searched_since)
         link(db, s.link, now)
         close_open_intent(db, s.link.key, s.intent_result or "linked", now)
     if s.written_back is not None:

@@ -162,6 +162,23 @@ class IntentContract(StoreFixtures):
         fresh = make_intent(make_key("b"), seconds=203, searched_since=at(200), guards=("mail:x",))
         assert (await _begin(store, two, fresh)).guards == ("mail:x",)
 
+    async def test_a_record_that_an_open_create_may_have_made_is_not_linked_to_an_equal_customer(
+        self, store: Store
+    ) -> None:
+        one, two = await running_job(store, "a"), await running_job(store, "b")
+        begun = await _begin(store, one, make_intent(make_key("a"), guards=("mail:x",)))
+        link = make_link(key=make_key("b"), guards=("name:z", "mail:x"), searched_since=at(50))
+        with pytest.raises(GuardBusyError):
+            await store.settle(make_settlement(two, seconds=51, link=link))
+        await store.settle(make_settlement(one, JobStatus.FAILED, seconds=60, close_intent=begun.intent_id))
+        with pytest.raises(GuardBusyError):
+            await store.settle(make_settlement(two, seconds=100, link=link))
+        assert await store.get_mapping(make_key("b")) is None
+        await store.settle(make_settlement(two, seconds=101, link=replace(link, searched_since=at(61))))
+        linked = await store.get_mapping(make_key("b"))
+        assert linked is not None
+        assert linked.status == "linked"
+
     async def test_a_guard_does_not_hold_back_its_own_customer_nor_other_connections(self, store: Store) -> None:
         one = await running_job(store, "a")
         begun = await _begin(store, one, make_intent(make_key("a"), guards=("mail:x",)))
