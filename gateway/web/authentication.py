@@ -5,7 +5,7 @@ from aiohttp import hdrs, web
 from gateway import keys
 from gateway.access import Caller
 from gateway.errors import KeyMissingError, RequestInvalidError, TooManyRequestsError
-from gateway.web.throttle import Throttle
+from gateway.throttle import Throttle
 
 TENANT = "X-Tenant-ID"
 ENVIRONMENT = "X-Environment-ID"

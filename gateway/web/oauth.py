@@ -8,10 +8,10 @@ from aiohttp import web
 
 from connectors.errors import ConnectorError
 from gateway import keys
+from gateway.addresses import public_url
 from gateway.errors import ConsentInvalidError, GatewayError
 from gateway.operations.consents import CALLBACK_PATH
 from gateway.web import problems
-from gateway.web.addresses import public_url
 from storage.errors import NotFoundError, StorageError
 
 START_PATH = "/oauth/start/{connection}"

@@ -8,13 +8,13 @@ from pydantic import Field
 from connectors.errors import ConnectorError
 from gateway import keys
 from gateway.access import Role
+from gateway.addresses import public_url
 from gateway.configuration.specs import Scoped
 from gateway.errors import AccountChangedError, AlreadyExistsError, ConfigFileError, RequestInvalidError
 from gateway.operations.consent_links import VALID
 from gateway.operations.times import stamp
 from gateway.operations.values import Name, Reason, Text
 from gateway.operations.views import Listed
-from gateway.web.addresses import public_url
 from gateway.web.api.configured import Shown, home_of, paged, take_up
 from gateway.web.api.endpoint import Call, endpoint
 from gateway.web.api.lists import Given, ListQuery

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from gateway.throttle import Throttle
 from gateway.web.api import (
     access_keys,
     audit,
@@ -17,7 +18,6 @@ from gateway.web.api import (
 from gateway.web.api.description import OPENAPI_PATH, Description
 from gateway.web.api.endpoint import Endpoint
 from gateway.web.authentication import THROTTLE
-from gateway.web.throttle import Throttle
 
 NOUNS = {
     "deliveries": deliveries.ENDPOINTS,

@@ -6,12 +6,12 @@ from typing import Any
 from pydantic import Field, SecretStr
 
 from gateway.access import Role
+from gateway.addresses import own_url, public_url
 from gateway.configuration.specs import MAX_SECRETS, Scoped
 from gateway.errors import AlreadyExistsError, ConfigFileError, GatewayUnreachableError, RequestInvalidError
 from gateway.operations.values import Name, Text
 from gateway.operations.views import Listed
 from gateway.sources.base import Verification
-from gateway.web.addresses import own_url, public_url
 from gateway.web.api.configured import Shown, home_of, paged, take_up
 from gateway.web.api.endpoint import Call, endpoint
 from gateway.web.api.lists import Given, ListQuery
