@@ -59,9 +59,9 @@ class InboxStore(Protocol):
         event_type: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        text: str | None = None,
+        about: Sequence[str] | None = None,
     ) -> Page[Delivery]:
-        """Return deliveries, newest first. `text` is a delivery id, delivery key, entity id or subject."""
+        """Return deliveries, newest first; `about` are ids: of delivery, entity or subject, or delivery keys."""
         ...
 
     async def replay_delivery(self, delivery_id: str, scope: Scope = EVERYWHERE) -> Delivery:

@@ -12,6 +12,7 @@ from storage.sqlite.customers import see_customer
 from storage.sqlite.database import Database
 from storage.sqlite.jobs import insert_job
 from storage.sqlite.rollup import roll_up
+from storage.sqlite.searching import DELIVERIES, newest
 from storage.sqlite.timeline import SLACK, number_at
 from storage.sqlite.where import Where
 
@@ -47,8 +48,6 @@ SELECT b.number FROM bodies b CROSS JOIN deliveries d USING (number)
 _PRUNE = """
 DELETE FROM bodies
  WHERE number = ?1 AND (SELECT status FROM deliveries WHERE number = ?1) IN ('processed', 'ignored', 'failed')"""
-_SEARCHED = ("delivery_id", "delivery_key", "entity_id", "subject")
-
 # The plus keeps the index on the source out of it, which knows nothing of subjects.
 _SUBJECTS = """
 SELECT DISTINCT subject FROM deliveries WHERE subject IN (SELECT value FROM json_each(?)) AND +source = ?"""
@@ -139,13 +138,13 @@ class Inbox:
         event_type: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        text: str | None = None,
+        about: Sequence[str] | None = None,
     ) -> Page[Delivery]:
-        """Return deliveries, newest first. `text` is a delivery id, delivery key, entity id or subject."""
+        """Return deliveries, newest first; `about` are ids: of delivery, entity or subject, or delivery keys."""
         open_status = status is not None and status not in (DeliveryStatus.PROCESSED, DeliveryStatus.IGNORED)
-        where = Where(scope, narrowed=bool(text) or open_status or source is not None)
-        where.equal("+source" if text or open_status else "source", source)
-        where.equal("+status" if text else "status", status)
+        where = Where(scope, narrowed=about is not None or open_status or source is not None)
+        where.equal("+source" if about is not None or open_status else "source", source)
+        where.equal("+status" if about is not None else "status", status)
         if open_status:
             where.add("status NOT IN ('processed', 'ignored')")
         where.equal("event_type", event_type)
@@ -161,7 +160,7 @@ class Inbox:
                 where.add("number >= ?", number_at(db, since - SLACK))
             if until is not None:
                 where.add("number < ?", number_at(db, until + SLACK))
-            return _newest(db, where, text, cursors.bounded(limit) + 1)
+            return newest(db, "deliveries", where, places=DELIVERIES, about=about, limit=cursors.bounded(limit) + 1)
 
         found = await self._db.read(work, slow=True)
         return cursors.page(found, limit, rows.delivery, "number")
@@ -205,16 +204,3 @@ def _one(db: sqlite3.Connection, where: Where) -> Delivery:
     if row is None:
         raise NotFoundError
     return rows.delivery(row, whole=True)
-
-
-def _newest(db: sqlite3.Connection, where: Where, text: str | None, limit: int) -> list[sqlite3.Row]:
-    """Return the newest deliveries. A search is one look-up in an index for each place to look in."""
-    if not text:
-        query = f"SELECT * FROM deliveries{where} ORDER BY number DESC LIMIT ?"
-        return db.execute(query, [*where.values, limit]).fetchall()
-    arms = [
-        f"SELECT * FROM (SELECT * FROM deliveries{where.having(f'{column} = ?')} ORDER BY number DESC LIMIT ?)"
-        for column in _SEARCHED
-    ]
-    bound = [*where.values, text, limit] * len(arms)
-    return db.execute(f"{' UNION '.join(arms)} ORDER BY number DESC LIMIT ?", [*bound, limit]).fetchall()

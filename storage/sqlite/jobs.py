@@ -8,8 +8,11 @@ from storage import cursors, rows, values
 from storage.errors import ConflictError, NotFoundError
 from storage.records import EVERYWHERE, Attempt, Backlog, Job, JobStatus, NewJob, Page, Scope
 from storage.scalars import micros, moment_or_none
+from storage.sqlite import timeline
 from storage.sqlite.database import Database
 from storage.sqlite.rollup import roll_up
+from storage.sqlite.searching import JOBS, newest
+from storage.sqlite.timeline import SLACK, number_at
 from storage.sqlite.where import Where
 
 _INSERT = """
@@ -85,25 +88,38 @@ class Jobs:
         delivery_id: str | None = None,
         entity_id: str | None = None,
         error_code: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        about: Sequence[str] | None = None,
     ) -> Page[Job]:
-        """Return jobs, newest first."""
+        """Return jobs, newest first; `since` and `until` are about when they were queued. `about`: see JobStore."""
         open_status = status is not None and status not in (JobStatus.SUCCEEDED, JobStatus.CANCELLED)
-        narrower = delivery_id or entity_id or error_code
+        narrower = delivery_id or entity_id or error_code or about is not None
         where = Where(scope, narrowed=bool(narrower) or open_status)
         where.equal("+status" if narrower else "status", status)
         if open_status:
             where.add("status NOT IN ('succeeded', 'cancelled')")
-        where.equal("delivery_id", delivery_id)
-        where.equal("+entity_id" if delivery_id else "entity_id", entity_id)
-        where.equal("+error_code" if delivery_id or entity_id else "error_code", error_code)
+        where.equal("delivery_id" if about is None else "+delivery_id", delivery_id)
+        where.equal("+entity_id" if delivery_id or about is not None else "entity_id", entity_id)
+        where.equal("+error_code" if delivery_id or entity_id or about is not None else "error_code", error_code)
         where.equal("+connection", connection)
         where.equal("kind", kind)
         where.equal("source", source)
+        if since is not None:
+            where.add("created_at >= ?", micros(since))
+        if until is not None:
+            where.add("created_at < ?", micros(until))
         if cursor is not None:
             where.add("number < ?", cursors.decode_number(cursor))
-        query = f"SELECT * FROM jobs{where} ORDER BY number DESC LIMIT ?"
-        bound = [*where.values, cursors.bounded(limit) + 1]
-        found = await self._db.read(lambda db: db.execute(query, bound).fetchall(), slow=True)
+
+        def work(db: sqlite3.Connection) -> list[sqlite3.Row]:
+            if since is not None:
+                where.add("number >= ?", number_at(db, since - SLACK, timeline.JOBS))
+            if until is not None:
+                where.add("number < ?", number_at(db, until + SLACK, timeline.JOBS))
+            return newest(db, "jobs", where, places=JOBS, about=about, limit=cursors.bounded(limit) + 1)
+
+        found = await self._db.read(work, slow=True)
         return cursors.page(found, limit, rows.job, "number")
 
     async def retry_job(self, job_id: str, scope: Scope = EVERYWHERE, *, now: datetime) -> Job:

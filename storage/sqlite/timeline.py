@@ -8,17 +8,20 @@ from storage.scalars import micros
 SLACK = timedelta(hours=1)
 """By how much the order of arrival may differ from that of the times of receipt: clocks are set back."""
 
-_LAST = "SELECT coalesce(max(number), 0) FROM deliveries"
-_FROM = "SELECT number, received_at FROM deliveries WHERE number >= ? ORDER BY number LIMIT 1"
+DELIVERIES, JOBS = ("deliveries", "received_at"), ("jobs", "created_at")
+"""Tables whose numbers grow with time, and the column that holds it."""
 
 
-def number_at(db: sqlite3.Connection, moment: datetime) -> int:
-    """Return the number of the first delivery received at that time or later, by halving; right up to `SLACK`."""
-    at, low, high = micros(moment), 0, db.execute(_LAST).fetchone()[0] + 1
+def number_at(db: sqlite3.Connection, moment: datetime, of: tuple[str, str] = DELIVERIES) -> int:
+    """Return the number of the first row of that time or later, by halving; right up to `SLACK`."""
+    table, column = of
+    last = f"SELECT coalesce(max(number), 0) FROM {table}"
+    following = f"SELECT number, {column} FROM {table} WHERE number >= ? ORDER BY number LIMIT 1"
+    at, low, high = micros(moment), 0, db.execute(last).fetchone()[0] + 1
     while low < high:
         middle = (low + high) // 2
-        row = db.execute(_FROM, (middle,)).fetchone()
-        if row is None or row["received_at"] >= at:
+        row = db.execute(following, (middle,)).fetchone()
+        if row is None or row[column] >= at:
             high = middle
         else:
             low = row["number"] + 1

@@ -8,7 +8,7 @@ import pytest
 from storage.base import Store
 from storage.cursors import MAX_PAGE, encode
 from storage.errors import CursorInvalidError
-from storage.records import DeliveryStatus, JobStatus, Page
+from storage.records import DeliveryStatus, Dispatched, JobStatus, Page
 from storage.testing.fixtures import StoreFixtures
 from storage.testing.making import (
     HERE,
@@ -170,11 +170,13 @@ class ListContract(StoreFixtures):
         assert await found(since=at(10), until=at(30), source="flex") == ["b", "a"]
         assert await found(since=at(31)) == await found(until=at(10)) == []
         for text in (failed.delivery_id, "key_b", "cust_b", "inv_b"):
-            assert await found(text=text) == ["b"]
-            assert await found(text=text, source="flex", status=DeliveryStatus.FAILED) == ["b"]
-            assert await found(text=text, source="tirdad") == await found(text=text, since=at(21)) == []
-        assert await found(text="cust_1") == ["a"]
-        assert await found(text="nothing") == []
+            about = [text, "nothing"]
+            assert await found(about=about) == ["b"]
+            assert await found(about=about, source="flex", status=DeliveryStatus.FAILED) == ["b"]
+            assert await found(about=about, source="tirdad") == await found(about=about, since=at(21)) == []
+        assert await found(about=["cust_1"]) == ["a"]
+        assert await found(about=["cust_1", failed.delivery_id, "inv_b"]) == ["b", "a"]
+        assert await found(about=["nothing"]) == await found(about=[]) == []
         assert ended
 
     async def test_a_range_of_time_holds_over_long_spans(self, store: Store) -> None:
@@ -195,10 +197,39 @@ class ListContract(StoreFixtures):
     async def test_a_search_that_finds_much_is_paged(self, store: Store) -> None:
         for n in range(5):
             await dispatch_jobs(store, f"msg_{n}")
-        first = await store.list_deliveries(text="cust_1", limit=3)
-        second = await store.list_deliveries(text="cust_1", limit=3, cursor=first.next_cursor)
+        first = await store.list_deliveries(about=["cust_1"], limit=3)
+        second = await store.list_deliveries(about=["cust_1"], limit=3, cursor=first.next_cursor)
         keys = [each.delivery_key for each in (*first.items, *second.items)]
         assert keys == [f"msg_{n}" for n in (4, 3, 2, 1, 0)]
+
+    async def test_jobs_are_found_by_time_and_by_what_they_are_about(self, store: Store) -> None:
+        for n in range(3):
+            new = make_delivery(f"msg_{n}", seconds=n * 86_400)
+            jobs = [make_job(f"cust_{n}", job_id=f"job_{n}", delivery_id=new.delivery_id)]
+            await store.add_delivery(new)
+            decided = Dispatched(
+                delivery_id=new.delivery_id, event_type="e", entity_id=f"cust_{n}", subject=f"inv_{n}", jobs=jobs
+            )
+            await store.settle_dispatch([decided], now=at(n * 86_400))
+        of = {n: (await store.get_job(f"job_{n}")).delivery_id or "" for n in range(3)}
+
+        async def found(**filters: Any) -> list[str]:
+            return [each.job_id[-1] for each in (await store.list_jobs(**filters)).items]
+
+        assert await found(since=at(86_400)) == ["2", "1"]
+        assert await found(until=at(86_400)) == ["0"]
+        assert await found(since=at(1), until=at(2 * 86_400)) == ["1"]
+        assert await found(since=at(3 * 86_400)) == []
+        for about in ("job_1", of[1], "cust_1", "inv_1"):
+            assert await found(about=[about, "nothing"]) == ["1"], about
+            assert await found(about=[about], status=JobStatus.PENDING, connection="nomod") == ["1"]
+            assert await found(about=[about], delivery_id=of[1], entity_id="cust_1") == ["1"]
+            assert await found(about=[about], since=at(2 * 86_400)) == await found(about=[about], entity_id="x") == []
+        assert await found(about=["cust_0", of[2]]) == ["2", "0"]
+        assert await found(about=["nothing"]) == await found(about=[]) == []
+        first = await store.list_jobs(about=["cust_0", "cust_1", "inv_2"], limit=2)
+        rest = await store.list_jobs(about=["cust_0", "cust_1", "inv_2"], limit=2, cursor=first.next_cursor)
+        assert [each.job_id for each in (*first.items, *rest.items)] == ["job_2", "job_1", "job_0"]
 
     async def _page(self, store: Store, name: str, **more: Any) -> Page[Any]:
         found: Page[Any] = await getattr(store, name)(**more)

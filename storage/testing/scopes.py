@@ -76,14 +76,16 @@ SCOPED: dict[str, Ask] = {
 """Every method that takes a scope and shows or changes something: with a foreign one it finds nothing."""
 
 FILTERED: dict[str, Ask] = {
-    "deliveries by text": lambda s, w, scope: s.list_deliveries(scope, text="cust_1"),
-    "deliveries by id": lambda s, w, scope: s.list_deliveries(scope, text=w.delivery_id),
+    "deliveries by what they are about": lambda s, w, scope: s.list_deliveries(scope, about=["cust_1"]),
+    "deliveries by id": lambda s, w, scope: s.list_deliveries(scope, about=[w.delivery_id]),
     "deliveries by source": lambda s, w, scope: s.list_deliveries(scope, source="flex"),
     "deliveries by status": lambda s, w, scope: s.list_deliveries(scope, status=DeliveryStatus.NEEDS_REVIEW),
     "deliveries by time": lambda s, w, scope: s.list_deliveries(scope, since=T0, until=at(1)),
     "jobs by delivery": lambda s, w, scope: s.list_jobs(scope, delivery_id=w.delivery_id),
     "jobs by status": lambda s, w, scope: s.list_jobs(scope, status=JobStatus.NEEDS_REVIEW),
     "jobs by entity": lambda s, w, scope: s.list_jobs(scope, entity_id="cust_1", connection="nomod"),
+    "jobs by what they are about": lambda s, w, scope: s.list_jobs(scope, about=["cust_1", w.delivery_id]),
+    "jobs by time": lambda s, w, scope: s.list_jobs(scope, since=T0, until=at(9999)),
     "jobs by error": lambda s, w, scope: s.list_jobs(scope, error_code="ambiguous"),
     "mappings by entity": lambda s, w, scope: s.list_mappings(scope, entity_id="cust_1"),
     "mappings by record": lambda s, w, scope: s.list_mappings(scope, provider_entity_id="rec_1"),
