@@ -123,9 +123,10 @@ class Deliveries(Desk):
         )  # fmt: skip
 
     async def _page(self, scope: Scope, chosen: DeliveryFilter, limit: int, cursor: str | None) -> Page[Delivery]:
+        about = await ids_for(chosen.text, self.store, scope) if chosen.text else None
         return await self.store.list_deliveries(
             scope, limit=limit, cursor=cursor, source=chosen.source, status=chosen.status,
-            event_type=chosen.event_type, since=chosen.since, until=chosen.until, text=chosen.text,
+            event_type=chosen.event_type, since=chosen.since, until=chosen.until, about=about,
         )  # fmt: skip
 
 

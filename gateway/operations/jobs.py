@@ -153,10 +153,11 @@ class Jobs(Desk):
         return job
 
     async def _page(self, scope: Scope, chosen: JobFilter, limit: int, cursor: str | None) -> Page[Job]:
+        about = await ids_for(chosen.text, self.store, scope) if chosen.text else None
         return await self.store.list_jobs(
             scope, limit=limit, cursor=cursor, status=chosen.status, connection=chosen.connection, kind=chosen.kind,
             source=chosen.source, delivery_id=chosen.delivery_id, entity_id=chosen.entity_id,
-            error_code=chosen.error_code,
+            error_code=chosen.error_code, since=chosen.since, until=chosen.until, about=about,
         )  # fmt: skip
 
     async def _matching(self, chosen: JobFilter, unasked: Sequence[JobStatus], scope: Scope) -> Sequence[str]:
