@@ -16,6 +16,8 @@ from gateway.access import Access
 from gateway.configuration.service import Configuration
 from gateway.egress import new_session
 from gateway.metrics import Metrics
+from gateway.operations.acting import nobody
+from gateway.operations.gathered import gather
 from gateway.pipeline.dispatch import CHECK, ENSURE, WRITE_BACK
 from gateway.pipeline.drift import CheckMapping
 from gateway.pipeline.ensure import EnsureCustomer
@@ -26,7 +28,9 @@ from gateway.registry import Registry
 from gateway.secrets import load_vault
 from gateway.settings import Settings
 from gateway.upkeep import TURN, Upkeep
-from gateway.web import health
+from gateway.web import health, oauth
+from gateway.web.api import routes
+from gateway.web.middleware import answer_in_words
 from gateway.web.server import Runner
 from gateway.web.webhooks import Door
 from storage import Store, store_for
@@ -54,7 +58,7 @@ class Gateway:
         store: Store | None = None,
     ) -> None:
         self.settings = settings
-        self.app = web.Application(client_max_size=settings.max_body_bytes)
+        self.app = web.Application(client_max_size=settings.max_body_bytes, middlewares=[answer_in_words])
         self.new_admin_key: str | None = None
         self._serve, self._work, self._now = serve, work, now
         self._store = store
@@ -106,13 +110,17 @@ class Gateway:
         app[keys.SETTINGS], app[keys.STORE], app[keys.VAULT], app[keys.SESSION] = settings, store, vault, session
         app[keys.REGISTRY], app[keys.METRICS], app[keys.QUARANTINE] = registry, metrics, quarantine
         app[keys.ACCESS], app[keys.CLOCK] = access, now
-        app[keys.CONFIGURATION] = Configuration(store, vault, now=now)
+        configuration = app[keys.CONFIGURATION] = Configuration(store, vault, now=now)
         worker = await self._start_worker(store, registry, metrics, owner) if self._work else None
         await stack.enter_async_context(
             _every(HOUSEKEEPING_SECONDS, lambda: self._housekeep(registry, access, quarantine))
         )
         if self._serve:
-            wake = worker.wake if worker is not None else _nobody
+            wake = worker.wake if worker is not None else nobody
+            app[keys.OPERATIONS] = gather(
+                store=store, vault=vault, registry=registry, configuration=configuration, access=access, now=now,
+                wake=wake, public_url=settings.public_url,
+            )  # fmt: skip
             self._door = Door(
                 registry=registry, store=store, quarantine=quarantine, metrics=metrics, now=now,
                 max_body_bytes=settings.max_body_bytes, wake=wake,
@@ -146,6 +154,9 @@ class Gateway:
         router.add_get("/healthz", health.healthz)
         router.add_get("/readyz", health.readyz)
         router.add_get("/metrics", health.metrics)
+        router.add_route("*", "/webhooks/{source}", door.receive_routed)
+        routes.register(self.app)
+        oauth.register(self.app)
         self._runner = Runner(self.app, door)
         await self._runner.setup()
         self._stack.push_async_callback(self._runner.cleanup)
@@ -187,7 +198,3 @@ async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _nobody() -> None:
-    """Wake nobody: the worker runs in another process and looks by itself."""

@@ -9,6 +9,7 @@ from aiohttp import web
 from gateway.access import Access
 from gateway.configuration.service import Configuration
 from gateway.metrics import Metrics
+from gateway.operations.gathered import Operations
 from gateway.pipeline.worker import Worker
 from gateway.quarantine import Quarantine
 from gateway.registry import Registry
@@ -24,6 +25,7 @@ REGISTRY = web.AppKey("registry", Registry)
 CONFIGURATION = web.AppKey("configuration", Configuration)
 ACCESS = web.AppKey("access", Access)
 WORKER = web.AppKey("worker", Worker)
+OPERATIONS = web.AppKey("operations", Operations)
 METRICS = web.AppKey("metrics", Metrics)
 QUARANTINE = web.AppKey("quarantine", Quarantine)
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")
