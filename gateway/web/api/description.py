@@ -1,6 +1,7 @@
 """OpenAPI 3.1, made from the endpoints' own declarations: what is served cannot differ from what is described."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -47,12 +48,23 @@ Schemas = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 class Description:
-    """The document, and the page that shows it; both made once."""
+    """The document, and the page that shows it; both made once, when first asked for: a start does not wait for them."""
 
     def __init__(self, nouns: Mapping[str, Sequence[Endpoint]]) -> None:
-        self.spec = document(nouns)
-        self._json = orjson.dumps(self.spec)
-        self._page = page.render(self.spec)
+        self._nouns = nouns
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """The document."""
+        return document(self._nouns)
+
+    @cached_property
+    def _json(self) -> bytes:
+        return orjson.dumps(self.spec)
+
+    @cached_property
+    def _page(self) -> str:
+        return page.render(self.spec)
 
     async def document(self, request: web.Request) -> web.Response:
         """Answer with the document."""
