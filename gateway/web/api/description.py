@@ -48,7 +48,7 @@ Schemas = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 class Description:
-    """The document, and the page that shows it; both made once, when first asked for: a start does not wait for them."""
+    """The document, and the page that shows it; made once, when first asked for: a start does not wait for them."""
 
     def __init__(self, nouns: Mapping[str, Sequence[Endpoint]]) -> None:
         self._nouns = nouns
