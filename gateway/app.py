@@ -21,6 +21,7 @@ from gateway.operations.gathered import gather
 from gateway.pipeline.dispatch import CHECK, ENSURE, WRITE_BACK
 from gateway.pipeline.drift import CheckMapping
 from gateway.pipeline.ensure import EnsureCustomer
+from gateway.pipeline.polling import Poller
 from gateway.pipeline.worker import Worker
 from gateway.pipeline.writeback import WriteBack
 from gateway.quarantine import Quarantine
@@ -141,6 +142,10 @@ class Gateway:
         )  # fmt: skip
         worker.start()
         self._stack.push_async_callback(worker.stop)
+        poller = Poller(store=store, registry=registry, now=now, owner=owner, wake=worker.wake, metrics=metrics)
+        poller.start()
+        self._stack.push_async_callback(poller.stop)
+        self.app[keys.POLLER] = poller
         upkeep = Upkeep(
             store=store, registry=registry, now=now, owner=owner, retention=timedelta(days=settings.retention_days)
         )

@@ -10,6 +10,7 @@ from gateway.access import Access
 from gateway.configuration.service import Configuration
 from gateway.metrics import Metrics
 from gateway.operations.gathered import Operations
+from gateway.pipeline.polling import Poller
 from gateway.pipeline.worker import Worker
 from gateway.quarantine import Quarantine
 from gateway.registry import Registry
@@ -26,6 +27,7 @@ CONFIGURATION = web.AppKey("configuration", Configuration)
 ACCESS = web.AppKey("access", Access)
 WORKER = web.AppKey("worker", Worker)
 OPERATIONS = web.AppKey("operations", Operations)
+POLLER = web.AppKey("poller", Poller)
 METRICS = web.AppKey("metrics", Metrics)
 QUARANTINE = web.AppKey("quarantine", Quarantine)
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")

@@ -19,6 +19,14 @@ class Metrics:
         self.rejected = Counter(
             "ledgergate_deliveries_rejected_total", "Requests refused at the door.", ["source", "reason"], registry=r
         )
+        self.polls = Counter(
+            "ledgergate_polls_total", "Looks at sources for what no webhook told of: `ok`, or an error code.",
+            ["source", "scheme", "outcome"], registry=r,
+        )  # fmt: skip
+        self.polled = Counter(
+            "ledgergate_deliveries_polled_total", "Deliveries made of what was found that way.", ["source", "scheme"],
+            registry=r,
+        )  # fmt: skip
         self.ack_seconds = Histogram(
             "ledgergate_ack_seconds", "From a request's first byte to its acknowledgement.", registry=r,
             buckets=_ACK_BUCKETS,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 import orjson
+from pydantic import Field, field_validator
 
 from connectors.models import Address, Customer
 from gateway.errors import (
@@ -20,16 +21,34 @@ from gateway.errors import (
     SourceRejectedError,
     SourceUnavailableError,
 )
-from gateway.sources.base import Confirmed, Dropped, Event, Source, SourceConfig, SourceHost, Trigger
+from gateway.sources.base import Confirmed, Dropped, Event, Source, SourceConfig, SourceHost, SourceOptions, Trigger
+from gateway.sources.feed import Feed
+from gateway.sources.flexprice_feed import FINALIZED, InvoiceFeed
 from gateway.sources.platform_api import PlatformApi
 
 DEFAULT_API_URL = "https://us.api.flexprice.io/v1"
-FINALIZED = "invoice.update.finalized"
 MAX_ID_CHARS = 255
 METADATA_TRIES = 3
 SYSTEM_PREFIX = "_fp_"
-# Flexprice refuses a new link for any other provider, Nomod among them (its internal/types/entityintegrationmapping.go).
+# Flexprice refuses a new link for any other provider, Nomod too (its internal/types/entityintegrationmapping.go).
 LINKABLE = frozenset({"quickbooks"})
+
+
+class FlexpriceOptions(SourceOptions):
+    """The options of a Flexprice or Tirdad source."""
+
+    reconcile_seconds: float = Field(
+        900.0, ge=0, le=604_800,
+        description="Seconds between two looks for finalized invoices whose webhook never came; 0 means never.",
+    )  # fmt: skip
+
+    @field_validator("reconcile_seconds")
+    @classmethod
+    def _not_a_hammer(cls, value: float) -> float:
+        if 0 < value < 1:
+            msg = "must be 0 or at least 1"
+            raise ValueError(msg)
+        return value
 
 
 class FlexpriceSource(Source):
@@ -38,6 +57,7 @@ class FlexpriceSource(Source):
     platform = "flexprice"
     title = "Flexprice"
     writes_back = True
+    options_model = FlexpriceOptions
     default_api_url: ClassVar[str] = DEFAULT_API_URL
 
     def __init__(self, config: SourceConfig, host: SourceHost) -> None:
@@ -47,6 +67,7 @@ class FlexpriceSource(Source):
         self._api = PlatformApi(
             host.session, config.api_url or self.default_api_url, headers=headers, user_agent=host.user_agent
         )
+        self._reconcile_seconds = FlexpriceOptions.model_validate(dict(config.options)).reconcile_seconds
 
     def parse(self, body: bytes) -> Event:
         """Read the envelope `{"event_type": …, "<object>": {…}}`. Only three fields are relied on."""
@@ -193,6 +214,12 @@ class FlexpriceSource(Source):
                         f"{self.title}'s own {entity} sync to {provider} is on: switch it off, or it doubles customers"
                     )
         return told
+
+    def feed(self) -> Feed | None:
+        """Return the search for finalized invoices, unless there is no key for it or it is switched off."""
+        if not self.config.api_key or not self._reconcile_seconds:
+            return None
+        return InvoiceFeed(self._api, interval=self._reconcile_seconds)
 
     def _need_key(self) -> None:
         if not self.config.api_key:
