@@ -37,7 +37,9 @@ class Contesting(Creating):
         closing = None if in_doubt else intent.intent_id
         match decision:
             case Adopt() if not by_hand or decision.origin == "adopted_marker":
-                return await self.adopt(work, decision, intent_id=intent.intent_id)
+                return await self.adopt(
+                    work, decision, customer=customer, searched_since=begun, intent_id=intent.intent_id
+                )
             case Ask() if not by_hand:
                 return self.ask(work, decision, close_intent=closing)
         more_names = intent.variant + 1 < connector.variants

@@ -17,7 +17,8 @@ from storage.errors import GuardBusyError
 from storage.ids import new_id
 from storage.records import Intent, JobStatus, NewIntent
 
-GUARD_SECONDS = (0.3, 1.0)
+GUARD_SECONDS = (0.4, 12.0)
+"""How long a job waits for the create of an equal customer: at first, and at most after many tries."""
 FRESH = timedelta(seconds=10)
 """A create is sent only this soon after its intent: later, another worker may have proven it absent already."""
 
@@ -64,11 +65,7 @@ class Creating(Linking):
         try:
             intent = await self.store.begin_intent(new, job_id=job.job_id, fence=job.fence)
         except GuardBusyError:
-            delay = timedelta(seconds=random.uniform(*GUARD_SECONDS))  # noqa: S311 - spreads those who wait
-            return Result(
-                status=JobStatus.PENDING, outcome="waiting", next_attempt_at=now + delay,
-                reason="a create for a customer with the same e-mail or name is under way",
-            )  # fmt: skip
+            return wait_for_equal(attempts=job.attempts, now=now)
         if self.now() - intent.started_at > FRESH:
             return self.unknown(work, intent, ConnectorError("the process was stopped before the create was sent"))
         return await self.send(work, intent, why=decision.why)
@@ -128,6 +125,16 @@ class Creating(Linking):
     async def contest(self, work: Work, intent: Intent, error: DuplicateRefusedError | None) -> Result:
         """Find out who holds what was refused. Provided by contesting.py."""
         raise NotImplementedError
+
+
+def wait_for_equal(*, attempts: int, now: datetime) -> Result:
+    """Return the result of an attempt that has to wait for the create of an equal customer; it burns nothing."""
+    first, most = GUARD_SECONDS
+    seconds = min(most, first * 2 ** min(attempts, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads who wait
+    return Result(
+        status=JobStatus.PENDING, outcome="waiting", next_attempt_at=now + timedelta(seconds=seconds),
+        reason="a create for a customer with the same e-mail or name is under way",
+    )  # fmt: skip
 
 
 def as_create_intent(intent: Intent) -> CreateIntent:

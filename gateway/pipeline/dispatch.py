@@ -49,7 +49,8 @@ def _dispatch_one(delivery: Delivery, registry: Registry, *, now: datetime) -> D
         wanted = "with invoice_sync.outbound = true " if adapter.needs_outbound else ""
         return Dispatched(
             delivery_id=delivery.delivery_id, event_type=event.type, entity_id=event.customer_id, subject=event.subject,
-            status=DeliveryStatus.IGNORED, reason=f"no connection {wanted}in this tenant and environment", customer=seen,
+            status=DeliveryStatus.IGNORED, customer=seen,
+            reason=f"no connection {wanted}in this tenant and environment",
         )  # fmt: skip
     jobs = [
         ensure_job(row, event, connection=live.row.name, delivery_id=delivery.delivery_id,

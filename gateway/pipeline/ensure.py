@@ -66,12 +66,12 @@ class EnsureCustomer(Recovering):
         decision = match(customer, candidates, policy=work.connector.match_policy(), taken=taken)
         match decision:
             case Adopt():
-                return await self.adopt(work, decision)
+                return await self.adopt(work, decision, customer=customer, searched_since=searched_since)
             case Ask():
-                return self.ask(work, decision, close_intent=replaces.intent_id if replaces else None)
+                return _closing(self.ask(work, decision), replaces)
             case Create() if _is_stale(work):
                 why = "the linked record is gone, and no other record is this customer's"
-                return self.ask(work, Ask(kind="stale", why=why, candidates=decision.others))
+                return _closing(self.ask(work, Ask(kind="stale", why=why, candidates=decision.others)), replaces)
             case Create():
                 return await self.create(
                     work, customer, decision, searched_since=searched_since, replaces=replaces, replaces_result="absent"
@@ -133,7 +133,7 @@ class EnsureCustomer(Recovering):
         taken = await self.taken(work, [candidate.provider_entity_id])
         match judge_hint(customer, candidate, policy=work.connector.match_policy(), taken=taken):
             case Adopt() as decision:
-                return await self.adopt(work, decision)
+                return await self.adopt(work, decision, customer=customer, searched_since=self.now())
             case Ask() as decision:
                 return self.ask(work, decision)
             case _:

@@ -1,16 +1,20 @@
 """How an ensure ends well, or before a person: link, adopt, ask."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from connectors.models import Candidate
+from connectors.models import Candidate, Customer
 from gateway.pipeline.dispatch import WRITE_BACK, lock_key
 from gateway.pipeline.matching import Adopt, Ask, Judged
 from gateway.pipeline.settling import Result
-from gateway.pipeline.snapshots import shown
+from gateway.pipeline.snapshots import guards, shown
 from gateway.pipeline.work import Stage, Work
 from storage.ids import new_id
 from storage.records import JobStatus, Link, NewJob, NewReview, SeenCustomer
+
+MATCHED_BY = {"adopted_email": "e:", "adopted_name": "n:"}
+"""Origin of a link → the kind of guard that its record shares with a create which may have made it."""
 
 
 class Linking(Stage):
@@ -22,14 +26,23 @@ class Linking(Stage):
         holders = await self.store.holders(job.connection or "", job.entity_type, records)
         return {record: f"{key.source}:{key.entity_id}" for record, key in holders.items() if key != work.mapping_key}
 
-    async def adopt(self, work: Work, decision: Adopt, *, intent_id: str | None = None) -> Result:
-        """Link an existing record; an inactive one is made active first, where the setting asks for it."""
+    async def adopt(
+        self, work: Work, decision: Adopt, *, customer: Customer, searched_since: datetime, intent_id: str | None = None
+    ) -> Result:
+        """Link an existing record; an inactive one is made active first, where the setting asks for it.
+
+        A record that was matched by e-mail or name may be what a create for an equal customer has just made: linking
+        waits while there is such a create, and when one has ended since `searched_since`, when the look-up began.
+        """
         record = decision.candidate.provider_entity_id
         if decision.reactivate:
             await work.connector.reactivate_customer(record)
+        kind = MATCHED_BY.get(decision.origin)
+        held = tuple(guard for guard in guards(customer) if kind is not None and guard.startswith(kind))
         return self.link(
-            work, record=record, origin=decision.origin, why=decision.why, others=decision.others, intent_id=intent_id
-        )
+            work, record=record, origin=decision.origin, why=decision.why, others=decision.others, intent_id=intent_id,
+            held=held, searched_since=searched_since,
+        )  # fmt: skip
 
     def link(
         self,
@@ -41,6 +54,8 @@ class Linking(Stage):
         others: Sequence[Judged] = (),
         warnings: Sequence[str] = (),
         intent_id: str | None = None,
+        held: tuple[str, ...] = (),
+        searched_since: datetime | None = None,
     ) -> Result:
         """Return the result that links the mapping, closes its intent and queues the write-back: one transaction."""
         job, connector = work.claimed.job, work.connector
@@ -50,6 +65,7 @@ class Linking(Stage):
             key=work.mapping_key, connector=connector.name, tenant_id=job.tenant_id,
             environment_id=job.environment_id, provider_entity_id=record, origin=origin, why=why,
             shared=connector.match_policy().shared, details={"warnings": list(warnings)} if warnings else None,
+            guards=held, searched_since=searched_since if held else None,
         )  # fmt: skip
         return Result(
             status=JobStatus.SUCCEEDED, outcome="created" if origin == "created" else "adopted", job_outcome="done",

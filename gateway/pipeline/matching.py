@@ -81,7 +81,7 @@ def match(
 
 
 def recovered(customer: Customer, candidates: Sequence[Candidate], *, started_at: datetime) -> Adopt | None:
-    """Return the record that a doubtful create has made, if a look-up shows it: ours by marker, or by mail, name, time."""
+    """Return the record that a doubtful create has made, if a look-up shows it: by marker, or mail, name and time."""
     mine = [c for c in _distinct(candidates) if c.marker == customer.reference]
     if not mine:
         since = started_at - CLOCK_TOLERANCE

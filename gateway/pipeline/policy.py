@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from connectors.errors import Action, ConnectorError, RateLimitedError
 from gateway.errors import GatewayError
-from storage.errors import StorageError
+from storage.errors import NotFoundError, StorageError, UnstorableError
 
 BUG_TRIES = 3
 JITTER = 0.1
@@ -41,6 +41,8 @@ Verdict = Retry | Pause | Fail | Review
 
 def decide(error: BaseException, *, failures: int, schedule: Sequence[float], now: datetime, spread: float) -> Verdict:
     """Return what follows from an error after `failures` failed tries. `spread` in [-1, 1] is the jitter drawn."""
+    if isinstance(error, UnstorableError | NotFoundError):
+        return Fail()
     if isinstance(error, StorageError):
         return Retry(at=now + timedelta(seconds=STORE_DELAY), burn=False)
     wait = getattr(error, "retry_after", None)

@@ -65,7 +65,7 @@ class Recovering(Contesting):
         free = [c for c in candidates if c.provider_entity_id not in taken]
         found = recovered(customer, free, started_at=intent.started_at)
         if found is not None:
-            return await self.adopt(work, found)
+            return await self.adopt(work, found, customer=customer, searched_since=begun)
         # A look-up proves what held when it began, however long its answer took.
         again = next_look(replace(intent, looked_at=begun), recovery)
         if again is not None:

@@ -11,21 +11,21 @@ import structlog
 from connectors.errors import EdgeBlockedError, ProviderError, UnexpectedResponseError, UnreachableError
 from connectors.http import EXCHANGES, Exchange
 from gateway.breaker import Circuit
-from gateway.errors import RecordTakenError
 from gateway.metrics import Metrics
 from gateway.pipeline.creating import RefusedError
-from gateway.pipeline.dispatch import WRITE_BACK, dispatch
+from gateway.pipeline.dispatch import WRITE_BACK
+from gateway.pipeline.ending import Ending
 from gateway.pipeline.failing import failed
-from gateway.pipeline.settling import Result, settlement
+from gateway.pipeline.intake import Intake
+from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Stage, Work
 from gateway.registry import Registry
 from storage import Store
-from storage.errors import ConflictError, LeaseLostError, StorageError, StoreUnavailableError
+from storage.errors import LeaseLostError, StorageError
 from storage.records import Claimed
 
 log = structlog.get_logger("ledgergate.worker")
 
-DISPATCH_BATCH = 100
 IDLE_SECONDS = 1.0
 REFRESH_SECONDS = 0.5
 STOP_SECONDS = 10.0
@@ -56,6 +56,8 @@ class Worker:
         self._schedule, self._lease, self._places = schedule, lease, places
         self._now, self._owner, self._metrics = now, owner, metrics
         self._chance = chance or random.Random()  # noqa: S311 - jitter
+        self._intake = Intake(store, registry, now=now, lease=lease)
+        self._ending = Ending(store, owner=owner, now=now, lease=lease, failed=self._failed)
         self._wake = asyncio.Event()
         self._stopping = False
         self._ready: deque[Claimed] = deque()
@@ -83,6 +85,8 @@ class Worker:
         """Take nothing more, let what runs end within `grace` seconds, and hand back the rest."""
         self._stopping = True
         self._wake.set()
+        if self._loops:
+            await asyncio.wait(self._loops[:1], timeout=grace)  # whatever its last turn claims is handed back below
         unfinished = {claimed.job.job_id: claimed.job.fence for claimed in self._ready}
         self._ready.clear()
         tasks = [task for _, task in self._running.values()]
@@ -124,17 +128,14 @@ class Worker:
         if moment - self._refreshed >= REFRESH_SECONDS:
             await self._registry.refresh()
             self._refreshed = moment
-        deliveries = await self._store.claim_deliveries(now=self._now(), lease=self._lease, limit=DISPATCH_BATCH)
-        if deliveries:
-            results = dispatch(deliveries, self._registry, now=self._now())
-            await self._store.settle_dispatch(results, now=self._now())
+        dispatched = await self._intake.turn()
         claimed = 0
         if len(self._ready) <= self._places // 2:
             found = await self._store.claim_jobs(self._room(), owner=self._owner, now=self._now(), lease=self._lease)
             self._ready.extend(found)
             claimed = len(found)
         self._fill()
-        return bool(deliveries) or claimed > 0
+        return dispatched or claimed > 0
 
     def _room(self) -> dict[str, int]:
         """Return how many jobs may be claimed for each gate: open, not held back by its provider, not full."""
@@ -156,7 +157,7 @@ class Worker:
         return room
 
     def _fill(self) -> None:
-        while self._ready and len(self._running) < self._places:
+        while self._ready and len(self._running) < self._places and not self._stopping:
             claimed = self._ready.popleft()
             task = asyncio.create_task(self._attempt(claimed))
             self._running[claimed.job.job_id] = (claimed, task)
@@ -206,14 +207,17 @@ class Worker:
         EXCHANGES.set(exchanges)
         work = Work(claimed=claimed, registry=self._registry)
         try:
-            result = await self._run(work)
-            await self._settle(work, result, started=started, exchanges=exchanges)
+            result = await self._ending.write(work, await self._run(work), started=started, exchanges=exchanges)
+            self._tell(work, result, started=started, finished=self._now(), exchanges=exchanges)
         except LeaseLostError:
             log.warning("lease_lost", job_id=job.job_id, delivery_id=job.delivery_id)
         except StorageError as error:
-            log.error("attempt_not_settled", job_id=job.job_id, delivery_id=job.delivery_id, code=error.code)
+            log.error(  # noqa: TRY400 - a store in trouble is no bug of ours to show a traceback for
+                "attempt_not_settled", job_id=job.job_id, delivery_id=job.delivery_id, code=error.code
+            )
         finally:
-            self._running.pop(job.job_id, None)
+            if self._running.get(job.job_id, (None, None))[1] is asyncio.current_task():
+                del self._running[job.job_id]  # unless the job was lost and is being run here again
             self._fill()
             if len(self._ready) <= self._places // 2:
                 self._wake.set()
@@ -239,24 +243,6 @@ class Worker:
             work, error, schedule=self._schedule, now=self._now(), spread=self._chance.uniform(-1, 1),
             refused=refused.intent if refused is not None else None,
         )  # fmt: skip
-
-    async def _settle(self, work: Work, result: Result, *, started: datetime, exchanges: list[Exchange]) -> None:
-        """Write the result; it may hold the id of a record just created, so a store in trouble is waited for."""
-        finished = self._now()
-        while True:
-            written = settlement(
-                work.claimed, result, owner=self._owner, started_at=started, finished_at=finished, exchanges=exchanges
-            )
-            try:
-                await self._store.settle(written)
-                break
-            except ConflictError as error:
-                result = self._failed(work, RecordTakenError(error.detail))
-            except StoreUnavailableError:
-                if self._now() - finished > self._lease:
-                    raise
-                await asyncio.sleep(IDLE_SECONDS / 4)
-        self._tell(work, result, started=started, finished=finished, exchanges=exchanges)
 
     def _tell(
         self, work: Work, result: Result, *, started: datetime, finished: datetime, exchanges: list[Exchange]

@@ -1,4 +1,4 @@
-"""Telling the platform the provider's id. Idempotent; a failure never undoes the mapping, and is retried and visible."""
+"""Telling the platform the provider's id. Idempotent; a failure undoes no mapping, is retried, and is visible."""
 
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Stage, Work

@@ -1,0 +1,89 @@
+"""Writing the end of an attempt: also when the store is in trouble, or has changed since the attempt decided."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from connectors.http import Exchange
+from gateway.errors import RecordTakenError
+from gateway.pipeline.creating import wait_for_equal
+from gateway.pipeline.settling import Result, settlement
+from gateway.pipeline.work import Work
+from storage import Store
+from storage.errors import ConflictError, GuardBusyError, StorageError, StoreUnavailableError, UnstorableError
+from storage.records import ReviewStatus
+
+log = structlog.get_logger("ledgergate.worker")
+
+AGAIN_SECONDS = 0.25
+CHOSEN = frozenset({"adopted_email", "adopted_name", "adopted_inactive", "adopted_marker", "hint"})
+"""Origins of links that the gateway has chosen: where somebody was quicker, it looks again and chooses anew."""
+
+
+class Ending:
+    """Settles attempts."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        owner: str,
+        now: Callable[[], datetime],
+        lease: timedelta,
+        failed: Callable[[Work, BaseException], Result],
+    ) -> None:
+        self._store, self._owner, self._now, self._lease, self._failed = store, owner, now, lease, failed
+
+    async def write(self, work: Work, result: Result, *, started: datetime, exchanges: Sequence[Exchange]) -> Result:
+        """Settle, and return the result that was written. Raises LeaseLostError, and StorageError when nothing helps.
+
+        The result may hold the id of a record that was just created, so a store in trouble is waited for.
+        """
+        finished, mended = self._now(), False
+        while True:
+            written = settlement(
+                work.claimed, result, owner=self._owner, started_at=started, finished_at=finished, exchanges=exchanges
+            )
+            try:
+                await self._store.settle(written)
+            except GuardBusyError:
+                result = wait_for_equal(attempts=work.claimed.job.attempts, now=self._now())
+            except ConflictError as error:
+                result = self._taken(work, result, error)
+            except StoreUnavailableError:
+                if self._now() - finished > self._lease:
+                    raise
+                await asyncio.sleep(AGAIN_SECONDS)
+            except UnstorableError as error:
+                if mended:
+                    raise
+                mended, result = True, self._failed(work, error)
+            else:
+                break
+        if result.link is not None:
+            await self._answer_others(work)
+        return result
+
+    def _taken(self, work: Work, result: Result, error: ConflictError) -> Result:
+        """The record has become another customer's, or the customer another record's, while this attempt ran."""
+        if result.link is not None and result.link.origin in CHOSEN:
+            return wait_for_equal(attempts=work.claimed.job.attempts, now=self._now())
+        made = result.link.provider_entity_id if result.link is not None and result.link.origin == "created" else None
+        told = f"{error.detail}; record {made} was created and is linked to nobody" if made else error.detail
+        return self._failed(work, RecordTakenError(told))
+
+    async def _answer_others(self, work: Work) -> None:
+        """Let the jobs run whose question this link has answered: those of the same customer and connection."""
+        key, job = work.mapping_key, work.claimed.job
+        try:
+            page = await self._store.list_reviews(
+                status=ReviewStatus.OPEN, entity_id=key.entity_id, connection=key.connection, limit=200
+            )
+            asked = [found.job_id for found in page.items if found.source == key.source and found.job_id is not None]
+            for job_id in asked:
+                if job_id != job.job_id:
+                    await self._store.retry_job(job_id, now=self._now())
+        except StorageError as error:  # the link is written; a person finds the other questions where they were
+            log.warning("reviews_not_answered", job_id=job.job_id, code=error.code)
