@@ -22,6 +22,8 @@ def connect(path: Path, *, read_only: bool = False, busy_timeout: float = BUSY_T
     try:
         if not read_only:
             _create(path)
+            if not os.access(path, os.W_OK):  # SQLite would open it for reading, and leave a write-protected log behind
+                raise StoreUnavailableError(f"{path}: readonly")
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=busy_timeout, isolation_level=None,
             check_same_thread=False, cached_statements=256,

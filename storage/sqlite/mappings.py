@@ -110,7 +110,7 @@ class Mappings:
         status: MappingStatus | None = None,
     ) -> Page[EntityMapping]:
         """Return mappings, in the order of their keys."""
-        unlinked = status is not None and status is not MappingStatus.LINKED
+        unlinked = status is not None and status != MappingStatus.LINKED
         narrower = entity_id or provider_entity_id
         where = Where(scope, narrowed=bool(narrower or connection) or unlinked)
         where.equal("entity_id", entity_id)

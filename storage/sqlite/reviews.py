@@ -49,10 +49,10 @@ class Reviews:
     ) -> Page[Review]:
         """Return reviews, newest first."""
         narrower = job_id or entity_id
-        where = Where(scope, narrowed=bool(narrower) or status is ReviewStatus.OPEN)
+        where = Where(scope, narrowed=bool(narrower) or status == ReviewStatus.OPEN)
         where.equal("job_id", job_id)
         where.equal("+entity_id" if job_id else "entity_id", entity_id)
-        where.equal("+status" if narrower or status is ReviewStatus.RESOLVED else "status", status)
+        where.equal("+status" if narrower or status == ReviewStatus.RESOLVED else "status", status)
         where.equal("connection", connection)
         where.equal("kind", kind)
         if cursor is not None:
