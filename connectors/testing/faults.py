@@ -10,6 +10,8 @@ class FaultKind(StrEnum):
 
     REFUSE = "refuse"
     """Answer `status` (400) with `body`, doing nothing."""
+    ECHO = "echo"
+    """Answer `status` (400) with a refusal that quotes all that was sent, secrets too, doing nothing."""
     THROTTLE = "throttle"
     """Answer the service's own 429, with `retry_after` seconds where set, doing nothing."""
     FAIL_BEFORE = "fail_before"
@@ -25,7 +27,7 @@ class FaultKind(StrEnum):
     HANG_AFTER = "hang_after"
     """Do the work, wait `seconds`, then cut the connection."""
     GARBAGE = "garbage"
-    """Do the work, then answer 200 with bytes that are no JSON."""
+    """Do the work, then answer 200 with `body`, by default bytes that are no JSON."""
     HTML = "html"
     """Answer `status` (503) with an HTML page, doing nothing."""
     DRIP = "drip"

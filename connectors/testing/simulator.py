@@ -3,6 +3,7 @@
 import asyncio
 import fnmatch
 import itertools
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -117,6 +118,10 @@ class Simulator:
         """Stop."""
         await self.stop()
 
+    def quoting(self, words: str) -> bytes:
+        """Return the body of the service's refusal that says `words`."""
+        return json.dumps({"error": {"message": words, "code": "invalid"}}).encode()
+
     def calls_of(self, route: str) -> list[Call]:
         """Return the calls whose "METHOD /path" matches the shell pattern."""
         return [call for call in self.calls if fnmatch.fnmatchcase(call.route, route)]
@@ -160,13 +165,17 @@ class Simulator:
                 return web.Response(status=429, body=body, headers=headers, content_type=self.throttled_type)
             case FaultKind.REFUSE:
                 return _planned(fault, 400, b"{}", fault.content_type)
+            case FaultKind.ECHO:
+                sent = [(await request.read()).decode("utf-8", "replace"), *request.query.values()]
+                words = " | ".join(["cannot take", *sent, *request.headers.values()])
+                return _planned(fault, 400, self.quoting(words), fault.content_type)
             case FaultKind.FAIL_BEFORE | FaultKind.FAIL_AFTER:
                 return _planned(fault, 500, b"{}", fault.content_type)
             case FaultKind.HTML:
                 page = b"<html><head><title>Attention Required!</title></head><body>cf-error</body></html>"
                 return _planned(fault, 503, page, "text/html")
             case FaultKind.GARBAGE:
-                return web.Response(status=200, body=b"\x00\xff{not json", content_type="application/json")
+                return _planned(fault, 200, b"\x00\xff{not json", fault.content_type)
             case FaultKind.REDIRECT:
                 return web.Response(status=302, headers={hdrs.LOCATION: "http://127.0.0.1:9/elsewhere"})
             case FaultKind.DRIP | FaultKind.HALF:

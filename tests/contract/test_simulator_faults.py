@@ -55,6 +55,7 @@ async def test_without_a_fault_the_work_is_done_and_the_call_says_so(
 
 STATUSES = {
     FaultKind.REFUSE: 400,
+    FaultKind.ECHO: 400,
     FaultKind.THROTTLE: 429,
     FaultKind.FAIL_BEFORE: 500,
     FaultKind.FAIL_AFTER: 500,
@@ -90,6 +91,14 @@ async def test_a_fault_that_breaks_the_connection_leaves_the_caller_without_a_wh
     assert service.done == int(call.worked)
     assert call.status == (200 if kind is FaultKind.HALF else None)
     assert await post(client, service) == (200, web.json_response(FULL).body)
+
+
+async def test_an_echo_quotes_body_query_and_headers(service: Counter, client: aiohttp.ClientSession) -> None:
+    service.faults.add(Fault(kind=FaultKind.ECHO))
+    url = f"{service.url}/things?email=ada@example.com"
+    async with client.post(url, json={"name": "Ada"}, headers={"X-Api-Key": "sesame"}) as answer:
+        words = (await answer.json())["error"]["message"]
+    assert [word for word in ("Ada", "ada@example.com", "sesame") if word not in words] == []
 
 
 async def test_half_an_answer_arrives_as_a_status_and_too_few_bytes(
