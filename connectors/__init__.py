@@ -24,7 +24,7 @@ from connectors.errors import (
     UnexpectedResponseError,
     UnreachableError,
 )
-from connectors.http import Exchange, JsonApi, Reply
+from connectors.http import Exchange, JsonApi, Reply, classify
 from connectors.models import (
     Account,
     Address,
@@ -89,4 +89,5 @@ __all__ = [
     "TokensChangedError",
     "UnexpectedResponseError",
     "UnreachableError",
+    "classify",
 ]

@@ -1,0 +1,52 @@
+"""The conformance suite as plain pytest: subclass it, fill in one fixture. Needs the extra `ledgergate[testing]`."""
+
+import pytest
+
+from connectors.testing.bench import HarnessFactory
+from connectors.testing.clock import Clock
+from connectors.testing.engine import load_engine
+from connectors.testing.quality import Mark, Quality, quality_of
+from connectors.testing.rulebook import Kit
+from connectors.testing.rules import RULES
+from connectors.testing.runner import Status, check_rule
+
+
+class ConnectorContract:
+    """Every rule of the quality scale as a test, marked as the connector's quality.toml says.
+
+    Example:
+        ```python
+        class TestAcme(ConnectorContract):
+            @pytest.fixture
+            def harness(self) -> type[AcmeHarness]:
+                return AcmeHarness
+        ```
+
+    A rule marked `todo` is an expected failure; one that is exempt is held to what the connector itself declares.
+    """
+
+    @pytest.fixture
+    def harness(self) -> HarnessFactory:
+        """Return the harness's class. Fill this in."""
+        raise NotImplementedError("fill in the fixture `harness`: return your Harness class")
+
+    @pytest.fixture
+    def quality(self, harness: HarnessFactory) -> Quality:
+        """Return the connector's quality file."""
+        return quality_of(harness(Clock()).connector)
+
+    @pytest.fixture
+    def kit(self, harness: HarnessFactory) -> Kit:
+        """Return what the rules work with."""
+        return Kit(harness, load_engine())
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("name", list(RULES))
+    async def test_rule(self, name: str, kit: Kit, quality: Quality) -> None:
+        """The rule holds, as the quality file says."""
+        result = await check_rule(kit, RULES[name], quality.rules[name])
+        if result.status is Status.TODO:
+            pytest.xfail(result.detail)
+        if result.status is Status.BROKEN:
+            pytest.fail(f"{name}: {result.detail}", pytrace=False)
+        assert result.status is (Status.EXEMPT if quality.rules[name].mark is Mark.EXEMPT else Status.PASSED)
