@@ -1,0 +1,54 @@
+"""What the conformance kit is told about Nomod: the simulated service, and the facts that its pages lack."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.nomod.connector import NomodConnector
+from connectors.testing.clock import Clock
+from connectors.testing.harness import Harness, Record, State
+from connectors.testing.nomod import API_KEY, NomodSimulator
+
+
+class NomodHarness(Harness):
+    """Nomod with an e-mail filter that works; that it may be ignored is a fault like others."""
+
+    connector = NomodConnector
+    filters = ("email", "search")
+    absent_id = "00000000-0000-4000-8000-000000000000"
+    older_configs = (
+        {"api_key": API_KEY},
+        {"api_key": API_KEY, "base_url": "https://api.nomod.com", "marker": False, "recovery_lookups": [5, 20, 60]},
+    )
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.nomod = self.service = NomodSimulator(clock=clock.unix)
+
+    def config(self, url: str) -> Mapping[str, Any]:
+        """Return a key, the address and the shortest time limit."""
+        return {"api_key": API_KEY, "base_url": url, "timeout_seconds": 1}
+
+    def records(self) -> Sequence[Record]:
+        """Return the customers."""
+        return [
+            Record(
+                record_id=record["id"],
+                name=" ".join(part for part in (record["first_name"], record["last_name"]) if part),
+                emails=(record["email"],) if record["email"] else (),
+            )
+            for record in self.nomod.customers.values()
+        ]
+
+    def seed(self, *, name: str, email: str, state: State = State.ACTIVE) -> str:
+        """Make a customer as a person does in the app."""
+        if state is not State.ACTIVE:
+            raise ValueError("a customer at Nomod is there, or is not")
+        return self.nomod.seed(first_name=name, email=email)
+
+
+class MarkedNomodHarness(NomodHarness):
+    """The same with the marker switched on."""
+
+    def config(self, url: str) -> Mapping[str, Any]:
+        """Return the config with the marker."""
+        return {**super().config(url), "marker": True}
