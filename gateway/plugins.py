@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint, entry_points, version
 from typing import Any, Generic, TypeVar
 
 from connectors.base import API_VERSION, Connector
+from connectors.oauth import OAuthConsent
 from gateway.errors import PluginError
 from gateway.sources.base import SOURCE_API_VERSION, Source
 
@@ -78,7 +79,7 @@ class Plugins(Generic[T]):
             raise PluginError(msg)
         try:
             loaded: Any = entries[0].load()
-        except Exception as error:  # a stranger's code may raise anything while it is imported
+        except (Exception, SystemExit) as error:  # a stranger's code may raise anything while it is imported
             msg = f"{name!r} fails to import: {type(error).__name__}"
             raise PluginError(msg) from error
         self._loaded[name] = self._checked(name, loaded)
@@ -92,7 +93,24 @@ class Plugins(Generic[T]):
         if written_for != self._api_version:
             msg = f"{name!r} was written for interface version {written_for}, this is {self._api_version}"
             raise PluginError(msg)
+        own_name = getattr(loaded, "name", None) or getattr(loaded, "platform", None)
+        if own_name != name:
+            msg = f"{name!r} calls itself {own_name!r}: the entry point's name and the class's must be equal"
+            raise PluginError(msg)
         return loaded
+
+
+def capabilities(kind: type[Connector[Any]]) -> list[str]:
+    """Return what a connector can beside finding and creating, in words for a list."""
+    told = {
+        "verifies hints": kind.get_customer is not Connector.get_customer,
+        "reactivates": kind.reactivate_customer is not Connector.reactivate_customer,
+        "consent in the browser": issubclass(kind, OAuthConsent),
+        "marks records": kind.marks_records,
+        f"{kind.variants} names": kind.variants > 1,
+        "upkeep": kind.maintain is not Connector.maintain,
+    }
+    return [words for words, holds in told.items() if holds]
 
 
 def connector_plugins() -> Plugins[Connector[Any]]:

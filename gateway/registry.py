@@ -1,9 +1,11 @@
 """What is configured now, as living objects: sources with verifiers, connections with connectors. Follows the store."""
 
 import asyncio
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -167,6 +169,9 @@ class Registry:
         except (GatewayError, SecretInvalidError, ValueError) as error:
             live.problem = str(error)
             log.error("source_unusable", source=row.name, reason=live.problem)
+        except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; the others go on
+            live.problem = f"{row.platform!r} cannot be made: {_where(error)}"
+            log.warning("source_unusable", source=row.name, reason=live.problem)
         return live
 
     def _live_connection(self, row: ConnectionRow) -> LiveConnection:
@@ -183,6 +188,8 @@ class Registry:
             live.problem = error
         except PauseError as error:
             live.problem = ConfigFileError(error.detail)
+        except Exception as error:  # noqa: BLE001 - as above; this connection pauses
+            live.problem = PluginError(f"{row.connector!r} cannot be made: {_where(error)}")
         return live
 
     async def _pause(self, live: LiveConnection) -> None:
@@ -192,6 +199,13 @@ class Registry:
         await self._store.set_connection_status(
             live.row.name, status="paused", reason=reason, detail=detail, now=self._now()
         )
+
+
+def _where(error: BaseException) -> str:
+    """Return what was raised and where, without its words: they may quote the secrets that the plugin was given."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
 
 
 async def _close(live: LiveConnection) -> None:
