@@ -12,6 +12,7 @@ from gateway.configuration.specs import MAX_SECRETS, SourceSpec
 from gateway.errors import ConfigFileError, ForbiddenError, GatewayError
 from gateway.operations import source_tests
 from gateway.operations.times import stamp
+from gateway.pipeline.poll_state import poll_state
 from gateway.plugins import source_plugins
 from gateway.secrets import Vault
 from gateway.sources.base import Verification
@@ -156,7 +157,8 @@ class Sources:
 
     async def _view(self, row: SourceRow) -> dict[str, Any]:
         activity = await self._store.source_activity(row.name)
-        return {**source_view(row, activity, public_url=self._public_url), "problem": self.problem(row)}
+        view = source_view(row, activity, public_url=self._public_url)
+        return {**view, "polling": await poll_state(self._store, row.name) or None, "problem": self.problem(row)}
 
     def problem(self, row: SourceRow) -> str | None:
         """Return why the source cannot receive, None when it can."""

@@ -72,10 +72,11 @@ async def poll_state(store: Store, source_name: str) -> dict[str, Any]:
     state = await load_state(store, source_name)
     if state is None:
         return {}
+    error = {**state.error, "at": _shown(datetime.fromisoformat(state.error["at"]))} if state.error else None
     return {
         "last_polled_at": _shown(state.polled_at), "next_poll_at": _shown(state.next_at),
         "watermark": _shown(state.watermark), "last_poll_delivered": state.delivered,
-        "last_poll_error": dict(state.error) if state.error else None,
+        "last_poll_error": error,
     }  # fmt: skip
 
 

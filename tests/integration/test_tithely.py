@@ -1,6 +1,7 @@
 """From a signed gift to a customer in QuickBooks: names, identity, placeholders, and what cannot be used."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,19 @@ async def test_a_name_that_somebody_else_has_gets_the_specification_s_suffix(chu
         await church.finish()
     assert [name for name, _, _ in told(church.intuit)] == ["John Doe", "John Doe (customer)"]
     await church.check(all_linked=True)
+
+
+@pytest.mark.parametrize("with_donor_id", [True, False])
+async def test_the_api_tells_the_donor_s_record_by_an_id_that_anybody_can_work_out(
+    church: Rig, *, with_donor_id: bool
+) -> None:
+    jane = church.tithely.add_donor(first_name="Jane", email="Jane@Example.com")
+    await give(church, with_donor_id=with_donor_id, donor_id=jane)
+    await church.finish()
+    customer_id = jane if with_donor_id else f"email:{hashlib.sha256(b'jane@example.com').hexdigest()[:32]}"
+    status, told_back = await church.api("GET", f"/api/v1/customers/{customer_id}/integrations")
+    assert (status, told_back["customer_id"]) == (200, customer_id)
+    assert told_back["integrations"]["quickbooks"]["quickbooks_customer_id"] in church.intuit.customers
 
 
 async def test_gifts_of_one_address_at_the_same_time_make_one_customer(church: Rig) -> None:

@@ -26,6 +26,24 @@ class LastRejected(Shown):
     reason: str
 
 
+class PollError(Shown):
+    """Why the last look at a platform went wrong."""
+
+    at: str
+    code: str
+    detail: str
+
+
+class Polling(Shown):
+    """How the looks at a platform for what no webhook told of have gone."""
+
+    last_polled_at: str | None = Field(description="When a look last went well.")
+    next_poll_at: str
+    watermark: str = Field(description="Up to when everything was found.")
+    last_poll_delivered: int = Field(description="How many deliveries the last good look has made.")
+    last_poll_error: PollError | None
+
+
 class SourceView(Shown):
     """A source. It says that there are secrets, never which."""
 
@@ -42,6 +60,7 @@ class SourceView(Shown):
     has_api_key: bool
     secrets: int = Field(description="How many signing secrets are accepted.")
     poll: dict[str, Any] | None
+    polling: Polling | None = Field(description="Looks for what no webhook told of; null before the first.")
     options: dict[str, Any]
     last_accepted_at: str | None
     last_rejected: LastRejected | None
