@@ -2,8 +2,9 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from gateway.tally import Tally
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_ACK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _WORK_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
@@ -13,12 +14,8 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
-        self.accepted = Counter(
-            "ledgergate_deliveries_accepted_total", "Deliveries acknowledged.", ["source", "duplicate"], registry=r
-        )
-        self.rejected = Counter(
-            "ledgergate_deliveries_rejected_total", "Requests refused at the door.", ["source", "reason"], registry=r
-        )
+        self.door = Tally()
+        r.register(self.door)
         self.polls = Counter(
             "ledgergate_polls_total", "Looks at sources for what no webhook told of: `ok`, or an error code.",
             ["source", "scheme", "outcome"], registry=r,
@@ -26,10 +23,6 @@ class Metrics:
         self.polled = Counter(
             "ledgergate_deliveries_polled_total", "Deliveries made of what was found that way.", ["source", "scheme"],
             registry=r,
-        )  # fmt: skip
-        self.ack_seconds = Histogram(
-            "ledgergate_ack_seconds", "From a request's first byte to its acknowledgement.", registry=r,
-            buckets=_ACK_BUCKETS,
         )  # fmt: skip
         self.attempts = Counter(
             "ledgergate_attempts_total", "Attempts by kind, connection, outcome and error code.",

@@ -83,7 +83,7 @@ class Verifier(Protocol):
 class StandardWebhooksVerifier:
     """HMAC-SHA256 signatures under `svix-*` or `webhook-*` headers, by any of several secrets."""
 
-    __slots__ = ("_keyed", "_tolerance")
+    __slots__ = ("_keyed", "_order", "_tolerance")
 
     def __init__(self, secrets: Sequence[str], *, tolerance: int = TOLERANCE_SECONDS) -> None:
         """Take secrets as `whsec_<base64>`, prefix and padding optional, and a tolerance in seconds both ways.
@@ -95,6 +95,7 @@ class StandardWebhooksVerifier:
             raise ValueError("the tolerance must be at least one second")
         # Keyed once and copied for each delivery, which is cheaper than hashing the key again.
         self._keyed = [hmac.new(_decode_key(secret, n), digestmod="sha256") for n, secret in enumerate(secrets, 1)]
+        self._order = list(range(len(secrets)))
         self._tolerance = tolerance
 
     def __repr__(self) -> str:
@@ -109,6 +110,8 @@ class StandardWebhooksVerifier:
         """
         complete = []
         for scheme, (id_name, timestamp_name, signature_name) in _FAMILIES.items():
+            if not (id_name in headers or timestamp_name in headers or signature_name in headers):
+                continue
             ids = headers.getall(id_name, ())
             timestamps = headers.getall(timestamp_name, ())
             signatures = headers.getall(signature_name, ())
@@ -142,16 +145,22 @@ class StandardWebhooksVerifier:
         if not offered:
             return RefusalReason.SIGNATURE_MALFORMED
         signed_prefix = f"{message_id}.{timestamp}.".encode()
-        for index, keyed in enumerate(self._keyed):
-            mac = keyed.copy()
+        for index in self._order:
+            mac = self._keyed[index].copy()
             mac.update(signed_prefix)
             mac.update(body)
             # Compared as base64, since decoding would take several spellings of one signature, even when it is strict.
             expected = _VERSION + binascii.b2a_base64(mac.digest(), newline=False).decode()
             for entry in offered:
                 if hmac.compare_digest(expected, entry):
-                    return index
+                    return self._prefer(index)
         return RefusalReason.SIGNATURE_MISMATCH
+
+    def _prefer(self, index: int) -> int:
+        """Try this secret first from now on: while one is rotated, a sender keeps to the same one for days."""
+        if index != self._order[0]:
+            self._order = [index, *(other for other in self._order if other != index)]
+        return index
 
 
 class StaticHeaderVerifier:

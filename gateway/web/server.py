@@ -1,5 +1,7 @@
 """aiohttp's server with our answers to what it cannot parse, our deadlines, and a short way to the door."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -8,11 +10,13 @@ from aiohttp.web_protocol import RequestHandler
 from gateway.errors import GatewayError, MalformedRequestError
 from gateway.web import problems
 from gateway.web.middleware import in_words
+from gateway.web.shortcut import IDLE_SECONDS, Shortcut
 from gateway.web.webhooks import PREFIX, Door
 
-IDLE_SECONDS = 30.0
 MAX_LINE_BYTES = 8190
 MAX_HEADER_BYTES = 16 * 1024
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Protocol(RequestHandler):
@@ -33,11 +37,34 @@ class Protocol(RequestHandler):
 
 
 class Server(web.Server):
-    """A server of such connections."""
+    """A server of such connections; each begins on the short way."""
 
-    def __call__(self) -> RequestHandler:
+    def __init__(self, handler: Handler, *, door: Door, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._door = door
+        self._short: set[Shortcut] = set()
+
+    def __call__(self) -> asyncio.Protocol:  # type: ignore[override] # all that an event loop asks for
         """Return the protocol of a new connection."""
+        return Shortcut(self._door, instead=self._whole, connections=self._short)
+
+    def _whole(self) -> RequestHandler:
         return Protocol(self, loop=self._loop, **self._kwargs)
+
+    def pre_shutdown(self) -> None:
+        """Take no new requests."""
+        super().pre_shutdown()
+        for connection in list(self._short):
+            connection.close_when_answered()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Let what is being answered end within `timeout` seconds, and cut the rest."""
+        deadline = self._loop.time() + (timeout or 0.0)
+        while self._short and self._loop.time() < deadline:  # noqa: ASYNC110 - once, and each connection may be last
+            await asyncio.sleep(0.01)
+        for connection in list(self._short):
+            connection.abort()
+        await super().shutdown(timeout)
 
 
 class Runner(web.AppRunner):
@@ -66,4 +93,4 @@ class Runner(web.AppRunner):
 
         keywords: dict[str, Any] = made._kwargs  # noqa: SLF001 - there is no public way to choose the protocol class
         loop = made._loop  # noqa: SLF001
-        return Server(handle, request_factory=made.request_factory, loop=loop, **keywords)
+        return Server(handle, door=door, request_factory=made.request_factory, loop=loop, **keywords)

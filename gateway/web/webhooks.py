@@ -1,12 +1,12 @@
 """The door: read a bounded body within a deadline, verify it over its raw bytes, store it, and only then answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from time import perf_counter
 
 import orjson
 from aiohttp import StreamReader, hdrs, web
-from multidict import CIMultiDictProxy
 
 from gateway.errors import (
     GatewayError,
@@ -19,7 +19,7 @@ from gateway.errors import (
 from gateway.metrics import Metrics
 from gateway.quarantine import Quarantine
 from gateway.registry import LiveSource, Registry
-from gateway.sources.signing import RefusalReason, SignatureRefusedError
+from gateway.sources.signing import Headers, RefusalReason, SignatureRefusedError
 from gateway.web import problems
 from storage import Store
 from storage.errors import StorageError
@@ -28,7 +28,7 @@ from storage.records import NewDelivery
 
 PREFIX = "/webhooks/"
 READ_SECONDS = 10.0
-HIDDEN_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+HIDDEN_HEADERS = ("authorization", "cookie", "proxy-authorization", "x-api-key")
 HIDDEN = "[redacted]"
 _JSON = "application/json"
 
@@ -49,8 +49,8 @@ class Door:
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self._registry, self._store, self._quarantine, self._metrics = registry, store, quarantine, metrics
-        self._now, self._max, self._wake, self._read_seconds = now, max_body_bytes, wake, read_seconds
-        self._unsigned = {hdrs.CONTENT_ENCODING}
+        self._now, self._wake = now, wake
+        self.max_body_bytes, self.read_seconds = max_body_bytes, read_seconds
 
     async def receive(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request whose raw path begins with `/webhooks/`."""
@@ -60,36 +60,21 @@ class Door:
         """Answer a request that came by the router: its target is absolute, or percent-encoded."""
         return await self._answer(request, request.match_info["source"])
 
-    async def _answer(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
+    def source(self, name: str) -> LiveSource | None:
+        """Return a source that takes webhooks now."""
         live = self._registry.sources.get(name)
-        if request.method != hdrs.METH_POST:
-            return self._refuse(MethodNotAllowedError(), headers={"Allow": "POST"})
-        if live is None or live.verifier is None or live.row.status != "active":
-            self._metrics.rejected.labels("unknown", "source_unknown").inc()
-            return self._refuse(SourceUnknownError())
-        body = b""
-        try:
-            body = await self._read(request)
-            return await self._accept(live, request.headers, body)
-        except SignatureRefusedError as refused:
-            self._note(live, refused.reason, request, body)
-            repeated = refused.reason is RefusalReason.HEADER_REPEATED
-            error = MalformedRequestError("a signature header is repeated") if repeated else SignatureInvalidError()
-            return self._refuse(error)
-        except GatewayError as error:
-            self._note(live, error.code, request, body)
-            return self._refuse(error)
-        except StorageError as error:
-            self._metrics.rejected.labels(live.row.name, error.code).inc()
-            return self._refuse(error)
+        return live if live is not None and live.verifier is not None and live.row.status == "active" else None
 
-    async def _accept(self, live: LiveSource, headers: CIMultiDictProxy[str], body: bytes) -> web.Response:
-        now, row = self._now(), live.row
-        verifier = live.verifier
-        if verifier is None:
+    def take_in(self, live: LiveSource, headers: Headers, body: bytes) -> Awaitable[tuple[str, bool]]:
+        """Verify a delivery, and hand it to the store: what is returned ends once it is on disk.
+
+        Raises SignatureRefusedError, SourceUnknownError, StorageError kinds.
+        """
+        if live.verifier is None:
             raise SourceUnknownError
-        verified = verifier.verify(headers, body, now=now.timestamp())
-        delivery_id, duplicate = await self._store.add_delivery(
+        now, row = self._now(), live.row
+        verified = live.verifier.verify(headers, body, now=now.timestamp())
+        return self._store.add_delivery(
             NewDelivery(
                 delivery_id=new_id("dlv", now), source=row.name, tenant_id=row.tenant_id,
                 environment_id=row.environment_id, delivery_key=verified.delivery_key, received_at=now,
@@ -97,15 +82,50 @@ class Door:
                 secret_index=verified.secret_index,
             )
         )  # fmt: skip
+
+    def acknowledged(self, live: LiveSource, stored: tuple[str, bool], *, began: float) -> tuple[int, bytes]:
+        """Count a stored delivery that was there whole at `began` (perf_counter); return status and body to answer."""
+        delivery_id, duplicate = stored
         self._wake()
-        self._quarantine.accepted(row.name, now)
-        self._metrics.accepted.labels(row.name, "true" if duplicate else "false").inc()
-        self._metrics.ack_seconds.observe((self._now() - now).total_seconds())
+        self._quarantine.accepted(live.row.name, self._now())
+        self._metrics.door.accepted(live.row.name, duplicate=duplicate, seconds=perf_counter() - began)
         if duplicate:
-            text = b'{"delivery_id":"%b","duplicate":true}' % delivery_id.encode()
-            return web.Response(status=200, body=text, content_type=_JSON)
-        text = b'{"delivery_id":"%b","duplicate":false}' % delivery_id.encode()
-        return web.Response(status=202, body=text, content_type=_JSON)
+            return 200, b'{"delivery_id":"%b","duplicate":true}' % delivery_id.encode()
+        return 202, b'{"delivery_id":"%b","duplicate":false}' % delivery_id.encode()
+
+    def refused(self, live: LiveSource, error: BaseException, headers: Headers, body: bytes) -> web.Response:
+        """Count and note a refusal; return what to answer."""
+        if isinstance(error, StorageError):
+            self._metrics.door.rejected(live.row.name, error.code)
+            return self._refuse(error)
+        told: BaseException = error
+        reason = "malformed_request"
+        if isinstance(error, SignatureRefusedError):
+            reason = error.reason
+            repeated = error.reason is RefusalReason.HEADER_REPEATED
+            told = MalformedRequestError("a signature header is repeated") if repeated else SignatureInvalidError()
+        elif isinstance(error, GatewayError):
+            reason = error.code
+        self._metrics.door.rejected(live.row.name, reason)
+        self._quarantine.refused(live.row.name, reason, headers=headers.items(), body=body, at=self._now())
+        return self._refuse(told)
+
+    async def _answer(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
+        if request.method != hdrs.METH_POST:
+            return self._refuse(MethodNotAllowedError(), headers={"Allow": "POST"})
+        live = self.source(name)
+        if live is None:
+            self._metrics.door.rejected("unknown", "source_unknown")
+            return self._refuse(SourceUnknownError())
+        body = b""
+        try:
+            body = await self._read(request)
+            began = perf_counter()
+            stored = await self.take_in(live, request.headers, body)
+        except (SignatureRefusedError, GatewayError, StorageError) as error:
+            return self.refused(live, error, request.headers, body)
+        status, text = self.acknowledged(live, stored, began=began)
+        return web.Response(status=status, body=text, content_type=_JSON)
 
     async def _read(self, request: web.BaseRequest) -> bytes:
         """Return the raw body. Raises MalformedRequestError, PayloadTooLargeError."""
@@ -114,16 +134,16 @@ class Door:
             msg = "Content-Encoding must be identity"
             raise MalformedRequestError(msg)
         length = request.content_length
-        if length is not None and length > self._max:
+        if length is not None and length > self.max_body_bytes:
             raise PayloadTooLargeError
         content = request.content
         try:
             if content.is_eof():
-                body = await content.read(self._max + 1)
+                body = await content.read(self.max_body_bytes + 1)
             else:
                 if headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.transport is not None:
                     request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                async with asyncio.timeout(self._read_seconds):
+                async with asyncio.timeout(self.read_seconds):
                     body = await self._read_slowly(content)
         except TimeoutError:
             msg = "the body did not arrive in time"
@@ -131,7 +151,7 @@ class Door:
         except (web.RequestPayloadError, asyncio.IncompleteReadError) as error:
             msg = "the body is cut or wrongly encoded"
             raise MalformedRequestError(msg) from error
-        if len(body) > self._max:
+        if len(body) > self.max_body_bytes:
             raise PayloadTooLargeError
         return body
 
@@ -144,12 +164,8 @@ class Door:
                 return b"".join(parts)
             parts.append(part)
             size += len(part)
-            if size > self._max:
+            if size > self.max_body_bytes:
                 raise PayloadTooLargeError
-
-    def _note(self, live: LiveSource, reason: str, request: web.BaseRequest, body: bytes) -> None:
-        self._metrics.rejected.labels(live.row.name, reason).inc()
-        self._quarantine.refused(live.row.name, reason, headers=request.headers.items(), body=body, at=self._now())
 
     @staticmethod
     def _refuse(error: BaseException, *, headers: dict[str, str] | None = None) -> web.Response:
@@ -159,13 +175,12 @@ class Door:
         return refused
 
 
-def kept_headers(headers: CIMultiDictProxy[str], secret: str | None) -> bytes:
+def kept_headers(headers: Headers, secret: str | None) -> bytes:
     """Return the headers as JSON pairs, in their order, without what is secret."""
-    hidden = secret.lower() if secret else ""
-    pairs = [
-        (name, HIDDEN if (low := name.lower()) in HIDDEN_HEADERS or low == hidden else value)
-        for name, value in headers.items()
-    ]
+    pairs = list(headers.items())
+    if (secret and secret in headers) or any(name in headers for name in HIDDEN_HEADERS):
+        hidden = {*HIDDEN_HEADERS, secret.lower() if secret else ""}
+        pairs = [(name, HIDDEN if name.lower() in hidden else value) for name, value in pairs]
     try:
         return orjson.dumps(pairs)
     except TypeError:  # a header that is not UTF-8

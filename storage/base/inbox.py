@@ -1,6 +1,6 @@
 """Deliveries: what a store does with the inbox."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -20,10 +20,11 @@ from storage.records import (
 class InboxStore(Protocol):
     """Deliveries: what a store does with the inbox."""
 
-    async def add_delivery(self, delivery: NewDelivery) -> tuple[str, bool]:
-        """Store a delivery; return, once it is synced to disk, its id and whether it was stored before.
+    def add_delivery(self, delivery: NewDelivery) -> Awaitable[tuple[str, bool]]:
+        """Store a delivery; what is awaited tells, once it is synced to disk, its id and whether it was stored before.
 
-        Deliveries that arrive together share one transaction. Raises OverloadedError, StoreUnavailableError.
+        Deliveries that arrive together share one transaction. Raises OverloadedError, StoreUnavailableError, here or
+        where it is awaited.
         """
         ...
 

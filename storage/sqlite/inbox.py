@@ -1,5 +1,6 @@
 """Deliveries: stored once, dispatched once, replayed on purpose, listed, pruned."""
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -72,13 +73,13 @@ class Inbox:
 
     _db: Database
 
-    async def add_delivery(self, delivery: NewDelivery) -> tuple[str, bool]:
-        """Store a delivery; return, once it is synced to disk, its id and whether it was stored before.
+    def add_delivery(self, delivery: NewDelivery) -> "asyncio.Future[tuple[str, bool]]":
+        """Store a delivery; the future tells, once it is synced to disk, its id and whether it was stored before.
 
-        Deliveries that arrive together share one transaction. Raises OverloadedError, StoreUnavailableError.
+        Deliveries that arrive together share one transaction. Raises OverloadedError, StoreUnavailableError. No
+        coroutine: the door has many of these under way, and needs no task for each.
         """
-        answer: tuple[str, bool] = await self._db.add(delivery)
-        return answer
+        return self._db.add(delivery)
 
     @property
     def deliveries_waiting(self) -> int:

@@ -122,7 +122,7 @@ class DeliveryContract(StoreFixtures):
         assert store.deliveries_waiting == 0
 
     async def test_one_that_gave_up_waiting_does_not_count_as_waiting(self, store: Store) -> None:
-        tasks = [asyncio.create_task(store.add_delivery(make_delivery(f"msg_{i}"))) for i in range(20)]
+        tasks = [asyncio.ensure_future(store.add_delivery(make_delivery(f"msg_{i}"))) for i in range(20)]
         await asyncio.sleep(0)
         for task in tasks[::2]:
             task.cancel()
