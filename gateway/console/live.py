@@ -1,0 +1,104 @@
+"""Server-sent events: a page is told that what it shows has changed. Bounded in number, rate and duration."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from gateway.errors import GatewayError
+from storage import Store
+from storage.errors import StorageError
+
+MAX_STREAMS = 48
+MAX_EACH = 6
+"""Streams of one session: as many as a browser opens to one host."""
+QUIET_SECONDS = 1.5
+"""The least time between two looks, however much changes."""
+HEARTBEAT_SECONDS = 15.0
+LIFE_SECONDS = 900.0
+"""After so long the browser connects again, and is asked who it is."""
+
+STREAM_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+Look = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class Streams:
+    """The streams open now."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        quiet: float = QUIET_SECONDS,
+        most: int = MAX_STREAMS,
+    ) -> None:
+        self._store, self._heartbeat, self._quiet, self._most = store, heartbeat, quiet, most
+        self._open: Counter[str] = Counter()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End all streams: the gateway stops."""
+        self._stopping.set()
+
+    async def serve(
+        self, request: web.Request, *, sid: str, since: int | None, look: Look, still: Look, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Tell the page what `look` returns, at the first change after `since` and whenever it differs.
+
+        `still` is asked at every turn, and raises once the session is over. Answers 503 when too many are open.
+        """
+        if self._open.total() >= self._most or self._open[sid] >= MAX_EACH or self._stopping.is_set():
+            return web.Response(status=503, text="too many streams", headers={"Retry-After": "30"})
+        answer = web.StreamResponse(headers={**headers, **STREAM_HEADERS})
+        self._open[sid] += 1
+        try:
+            await answer.prepare(request)
+            await answer.write(b"retry: 5000\n\n")
+            async for told in self._tell(since, look, still):
+                await answer.write(told)
+        except ConnectionResetError:
+            pass  # the page was closed
+        finally:
+            self._open[sid] -= 1
+            if not self._open[sid]:
+                del self._open[sid]
+        return answer
+
+    async def _tell(self, since: int | None, look: Look, still: Look) -> AsyncIterator[bytes]:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + LIFE_SECONDS
+        known: Mapping[str, Any] | None = None
+        while clock() < deadline and not self._stopping.is_set():
+            token = await self._store.change_token()
+            try:
+                await still()
+                found = await look()
+            except (GatewayError, StorageError):
+                yield b"event: over\ndata: {}\n\n"
+                return
+            missed = known is None and since is not None and since != token
+            if missed or (known is not None and found != known):
+                yield b"event: change\ndata: " + orjson.dumps(found) + b"\n\n"
+            known = found
+            if not await self._changed(token):
+                yield b": still here\n\n"
+
+    async def _changed(self, token: int) -> bool:
+        """Wait for a change of the store; return False when a heartbeat is due first."""
+        waiting = asyncio.ensure_future(self._store.wait_for_change(self._heartbeat, since=token))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done() or not waiting.result():
+                return False
+            await asyncio.wait({stopping}, timeout=self._quiet)
+            return True
+        finally:
+            for task in (waiting, stopping):
+                task.cancel()
+            await asyncio.gather(waiting, stopping, return_exceptions=True)

@@ -1,0 +1,133 @@
+// What the console does beyond plain pages: local times, copying, and pages that follow what happens. Everything works without it.
+"use strict";
+
+(() => {
+  const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
+  const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+  const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+  const words = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+  // Times: UTC in the page, local here; the absolute UTC time stays in the title.
+  const ago = (moment) => {
+    const seconds = (moment - Date.now()) / 1000;
+    const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 365]];
+    let value = seconds;
+    for (const [unit, length] of steps) {
+      if (Math.abs(value) < length || unit === "day") return words.format(Math.round(value), unit);
+      value /= length;
+    }
+    return "";
+  };
+  const localise = (root) => {
+    for (const time of all("time[datetime]", root)) {
+      const moment = new Date(time.getAttribute("datetime"));
+      if (Number.isNaN(moment.getTime())) continue;
+      const short = time.dataset.short;
+      if (short) {
+        time.textContent = short === "day" ? day.format(moment) : hour.format(moment);
+        continue;
+      }
+      time.title = `${moment.toISOString().replace("T", " ").replace(/\.\d+Z$/, "")} UTC, ${ago(moment)}`;
+      time.textContent = long.format(moment);
+    }
+  };
+
+  const copying = (root) => {
+    if (!navigator.clipboard) return;
+    for (const button of all("button[data-copy]", root)) {
+      button.hidden = false;
+      button.addEventListener("click", async () => {
+        const label = button.textContent;
+        await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+        button.textContent = "Copied";
+        setTimeout(() => { button.textContent = label; }, 1500);
+      });
+    }
+  };
+
+  const badge = (needs) => {
+    for (const count of all("[data-needs]")) {
+      count.textContent = needs;
+      count.hidden = !needs;
+    }
+  };
+
+  // A region is replaced by its newer self, unless somebody is in it: typing, choosing, or with something opened.
+  const isBusy = (region) => region.contains(document.activeElement) || region.querySelector("details[open]");
+  let refreshing = false;
+  const refresh = async () => {
+    if (refreshing) return;
+    refreshing = true;
+    try {
+      const answer = await fetch(location.href, { headers: { "X-Live": "1" }, credentials: "same-origin" });
+      if (answer.status === 401) return over();
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const region of all("[data-region]")) {
+        const newer = page.querySelector(`[data-region="${region.dataset.region}"]`);
+        if (!newer || isBusy(region)) continue;
+        localise(newer);
+        if (newer.innerHTML !== region.innerHTML) {
+          region.replaceWith(document.adoptNode(newer));
+          copying(newer);
+        }
+      }
+      const count = page.querySelector("[data-needs]");
+      if (count) badge(count.hidden ? "" : count.textContent);
+    } catch {
+      // The gateway is away for a moment; the stream comes back by itself.
+    } finally {
+      refreshing = false;
+    }
+  };
+
+  const over = () => {
+    for (const told of all("[data-over]")) told.hidden = false;
+    close();
+  };
+
+  const changed = (state) => {
+    if (typeof state.new === "number") {
+      const pill = document.querySelector("[data-pill]");
+      if (!pill) return;
+      pill.hidden = state.new === 0;
+      pill.textContent = state.new >= 100 ? "100+ new – show" : `${state.new} new – show`;
+      return;
+    }
+    if (typeof state.needs === "string") badge(state.needs);
+    for (const told of all("[data-stale]")) told.hidden = false;
+    refresh();
+  };
+
+  let stream = null;
+  let later = 0;
+  const close = () => {
+    clearTimeout(later);
+    if (stream) stream.close();
+    stream = null;
+  };
+  const open = () => {
+    const address = document.body.dataset.live;
+    if (!address || stream || document.hidden) return;
+    stream = new EventSource(address);
+    stream.addEventListener("change", (event) => changed(JSON.parse(event.data)));
+    stream.addEventListener("over", over);
+    stream.addEventListener("error", () => {
+      if (stream && stream.readyState === EventSource.CLOSED) {
+        close();
+        later = setTimeout(open, 30000);
+        refresh();
+      }
+    });
+  };
+
+  localise(document);
+  copying(document);
+  const zone = document.querySelector("[data-zone]");
+  if (zone) zone.textContent = `Times are yours (${Intl.DateTimeFormat().resolvedOptions().timeZone}); UTC is in each title.`;
+  // A hidden page follows nothing: browsers open only a few connections to one host, for all tabs together.
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
+  open();
+})();
