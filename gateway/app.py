@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway import keys
 from gateway.access import Access
 from gateway.configuration.service import Configuration
+from gateway.console import routes as console
 from gateway.egress import new_session
 from gateway.metrics import Metrics
 from gateway.operations.acting import nobody
@@ -124,7 +125,7 @@ class Gateway:
             )  # fmt: skip
             self._door = Door(
                 registry=registry, store=store, quarantine=quarantine, metrics=metrics, now=now,
-                max_body_bytes=settings.max_body_bytes, wake=wake,
+                max_body_bytes=settings.max_body_bytes, wake=worker.arrived if worker is not None else nobody,
             )  # fmt: skip
             await self._listen(self._door)
 
@@ -162,6 +163,7 @@ class Gateway:
         router.add_route("*", "/webhooks/{source}", door.receive_routed)
         routes.register(self.app)
         oauth.register(self.app)
+        console.register(self.app)
         self._runner = Runner(self.app, door)
         await self._runner.setup()
         self._stack.push_async_callback(self._runner.cleanup)

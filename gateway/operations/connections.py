@@ -11,13 +11,15 @@ from connectors.base import Connector
 from connectors.errors import ConnectorError, ProviderError
 from connectors.models import Account
 from connectors.oauth import OAuthConsent
+from gateway.configuration import rows
 from gateway.configuration.service import Configuration
 from gateway.configuration.specs import ConnectionSpec
-from gateway.errors import GatewayError
-from gateway.operations.accounts import account_view, keep_account
+from gateway.errors import GatewayError, RequestInvalidError
+from gateway.operations.accounts import account_view, keep_account, require_same_account
 from gateway.operations.consents import Consents
 from gateway.operations.sources import require_scope
 from gateway.operations.times import stamp
+from gateway.plugins import connector_plugins
 from gateway.secrets import Vault
 from storage import Store
 from storage.errors import ConflictError, NotFoundError
@@ -65,7 +67,7 @@ class Connections:
         self, store: Store, vault: Vault, configuration: Configuration, registry: Builder, now: Callable[[], datetime]
     ) -> None:
         self._store, self._vault, self._configuration, self._now = store, vault, configuration, now
-        self._registry = registry
+        self._registry, self._connectors = registry, connector_plugins()
         self._consents = Consents(store, vault, now)
 
     async def list(self, scope: Scope = EVERYWHERE) -> list[dict[str, Any]]:
@@ -95,6 +97,24 @@ class Connections:
         account = await _checked(connector)
         await keep_account(self._store, row, account, now=self._now())
         return {"connection": name, **account_view(account, now=self._now())}
+
+    async def try_out(self, spec: ConnectionSpec, *, scope: Scope = EVERYWHERE) -> dict[str, Any]:
+        """Prove the credentials of a connection before it is stored, without writing; return the account behind them.
+
+        Raises ConfigFileError, PluginError, what the connector raises, AccountChangedError for another account than that
+        of the stored one of this name, and RequestInvalidError where the credentials come by a consent: that needs the
+        connection to be stored first.
+        """
+        require_scope(scope, spec.tenant_id, spec.environment_id)
+        kind = self._connectors.load(spec.connector)
+        if issubclass(kind, OAuthConsent):
+            raise RequestInvalidError(f"{kind.title} gets its credentials by a consent: store it, then connect it")
+        row = rows.connection_row(spec, kind.config_model, self._vault, now=self._now(), before=None)
+        account = await _checked(self._registry.build(row))
+        for stored in await self._store.list_connections(scope):
+            if stored.name == spec.name:
+                await require_same_account(self._store, stored, account.account_id)
+        return {"connection": spec.name, **account_view(account, now=self._now())}
 
     async def pause(
         self, name: str, scope: Scope = EVERYWHERE, *, reason: str | None = None, actor: str
