@@ -17,7 +17,7 @@ class PollState:
     """One source's looks so far. `failures` counts those since the last one that went well."""
 
     began: datetime
-    """When the source was first seen; nothing from before it is ever asked for, apart from the overlap."""
+    """When the source was first seen; nothing from before it is asked for, but the overlap of an eager feed."""
     watermark: datetime
     """Up to when everything was found."""
     next_at: datetime

@@ -231,9 +231,10 @@ def _due_at(state: PollState, live: LiveSource, feed: Feed, now: datetime) -> da
 
 def _since(feed: Feed, state: PollState, now: datetime) -> tuple[datetime, bool]:
     """Return where a look begins, and whether it is one that goes far back."""
+    earliest = state.began - feed.overlap if feed.eager else state.began
     if feed.long_overlap is not None and now - (state.long_at or state.began) >= feed.long_every:
-        return max(state.began - feed.overlap, state.watermark - feed.long_overlap), True
-    return state.watermark - feed.overlap, False
+        return max(earliest, state.watermark - feed.long_overlap), True
+    return max(earliest, state.watermark - feed.overlap), False
 
 
 def _watermark(state: PollState, found: Look, begun: datetime, *, goes_far: bool) -> datetime:

@@ -30,7 +30,7 @@ class Feed(ABC):
     scheme: ClassVar[str]
     """What the deliveries have as their scheme: `poll` or `reconcile`."""
     eager: ClassVar[bool] = False
-    """Whether the first look comes at once, and not after an interval."""
+    """Whether the first look comes at once and goes back by the overlap; else it comes after an interval."""
     overlap: ClassVar[timedelta] = timedelta(hours=1)
     """How far before the watermark each look begins: clocks differ, and lists are sometimes behind."""
     long_overlap: ClassVar[timedelta | None] = None

@@ -75,7 +75,7 @@ async def test_a_webhook_that_comes_after_all_does_no_work(rig: Rig) -> None:
 async def test_invoices_from_before_the_source_was_set_up_are_history(rig: Rig) -> None:
     ada = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")
     rig.flexprice.add_invoice(ada["id"])
-    rig.clock.advance(2 * HOUR)
+    rig.clock.advance(60)
     await ready(rig)
     state = None
     for _ in range(3):
