@@ -21,12 +21,12 @@ SELECT :source, :reason, :count
     OR EXISTS (SELECT 1 FROM rejection_counts WHERE source = :source AND reason = :reason)
 ON CONFLICT (source, reason) DO UPDATE SET count = count + excluded.count"""
 _FORGET = """
-DELETE FROM rejections WHERE source = :source AND rowid NOT IN
-       (SELECT rowid FROM rejections WHERE source = :source ORDER BY at DESC, rowid DESC LIMIT :kept)"""
+DELETE FROM rejections WHERE source = :source AND number NOT IN
+       (SELECT number FROM rejections WHERE source = :source ORDER BY at DESC, number DESC LIMIT :kept)"""
 _FORGET_OLDEST = """
-DELETE FROM rejections WHERE rowid IN
-       (SELECT rowid FROM rejections ORDER BY rowid LIMIT max(0, (SELECT count(*) FROM rejections) - ?))"""
-_LAST = "SELECT * FROM rejections WHERE source = ? ORDER BY at DESC, rowid DESC LIMIT ?"
+DELETE FROM rejections WHERE number IN
+       (SELECT number FROM rejections ORDER BY number LIMIT max(0, (SELECT count(*) FROM rejections) - ?))"""
+_LAST = "SELECT * FROM rejections WHERE source = ? ORDER BY at DESC, number DESC LIMIT ?"
 
 
 class Activity:

@@ -282,6 +282,7 @@ CREATE TABLE source_activity (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE rejections (
+    number      INTEGER PRIMARY KEY,
     source      TEXT NOT NULL,
     at          INTEGER NOT NULL,
     reason      TEXT NOT NULL,
