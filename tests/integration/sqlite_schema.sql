@@ -217,6 +217,7 @@ CREATE TABLE rejection_counts (
     PRIMARY KEY (source, reason)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE rejections (
+    number      INTEGER PRIMARY KEY,
     source      TEXT NOT NULL,
     at          INTEGER NOT NULL,
     reason      TEXT NOT NULL,
