@@ -62,6 +62,9 @@ def _timed(steps: Sequence[Step]) -> list[Step]:
 
 def _door(delivery: DeliveryDetail) -> list[Step]:
     at, good = delivery.received_at, Said(word="Done", shape="check", tone=GOOD)
+    if delivery.secret_index < 0:  # no webhook told of it: the gateway asked for it (gateway/pipeline/polling.py)
+        asked = f"asked of the platform, and {delivery.body_bytes} bytes written for it ({delivery.scheme})"
+        return [Step(title="Found", at=at, said=good, detail=asked)]
     how = "the static header" if delivery.scheme == "static-header" else f"the signature ({delivery.scheme}-* headers)"
     return [
         Step(title="Received", at=at, said=good, detail=f"{delivery.body_bytes} bytes from {delivery.source}"),

@@ -35,7 +35,7 @@ class DeliveryView(View):
     status: DeliveryStatus
     reason: str | None
     scheme: str = Field(description="How it was verified.")
-    secret_index: int = Field(description="Which of the source's secrets has verified it, counted from 0.")
+    secret_index: int = Field(description="Which of the source's secrets verified it, from 0; -1: we asked for it.")
     replays: int
     body_bytes: int
 

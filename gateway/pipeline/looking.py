@@ -5,13 +5,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.errors import SourceRejectedError
+from gateway.errors import SourceRejectedError, SourceUnavailableError
 from gateway.sources.feed import Feed, Item
 from storage import Store
 from storage.ids import new_id
 from storage.records import NewDelivery, SourceRow
 
 MAX_PAGES = 100
+MAX_DOWN = 3
+"""How many items in a row may be unavailable before the platform counts as down."""
 NO_SECRET = -1
 """The secret's place of a delivery that no secret vouches for: we fetched it ourselves."""
 
@@ -24,6 +26,8 @@ class Look:
     unread: int = 0
     """Items that could not be read one by one; they are met again as long as they lie in the overlap."""
     first_unread: str = ""
+    down: int = 0
+    """Items in a row, up to now, at which the platform did not answer."""
     complete: bool = False
     """Whether the list was read to its end."""
     ordered: bool = True
@@ -58,8 +62,8 @@ async def look(
 ) -> Look:
     """Put what has happened in that time into the inbox. Raises GatewayError and StorageError kinds.
 
-    What was delivered before an error stays: the next look leaves it out. `keep` is called between items and may stop
-    the look by raising.
+    What was delivered before an error stays: the next look leaves it out. One item that cannot be read holds up no
+    other. `keep` is called between items and may stop the look by raising.
     """
     found, pages = Look(), 0
     async with aclosing(feed.pages(since=since, until=until)) as listed:
@@ -71,11 +75,7 @@ async def look(
                 if item.subject in known:
                     continue
                 await keep()
-                try:
-                    body = await feed.body(item)
-                except SourceRejectedError:
-                    found.could_not_read(item)
-                    continue
+                body = await _read(feed, item, found)
                 if body is not None:
                     found.delivered += await _deliver(feed, row, store, item, body, at=now())
             await keep()
@@ -83,6 +83,23 @@ async def look(
                 return found
     found.complete = True
     return found
+
+
+async def _read(feed: Feed, item: Item, found: Look) -> bytes | None:
+    """Return an item's body, or None. Raises GatewayError kinds when the platform, and not the item, is at fault."""
+    try:
+        body = await feed.body(item)
+    except SourceRejectedError:
+        found.could_not_read(item)
+        return None
+    except SourceUnavailableError:
+        found.down += 1
+        if found.down >= MAX_DOWN:
+            raise
+        found.could_not_read(item)
+        return None
+    found.down = 0
+    return body
 
 
 async def _deliver(feed: Feed, row: SourceRow, store: Store, item: Item, body: bytes, *, at: datetime) -> bool:

@@ -102,7 +102,7 @@ class Poller:
         known = self._feeds.get(name)
         if known is None or known[0] is not live:
             self._asked.pop(name, None)
-            known = self._feeds[name] = (live, live.adapter.feed() if live.adapter is not None else None)
+            known = self._feeds[name] = (live, _feed_of(live))
         return known[1] if live.row.status == "active" else None
 
     async def _turn(self, name: str, live: LiveSource, feed: Feed) -> None:
@@ -217,6 +217,14 @@ class Poller:
 
     def _spread(self, seconds: float) -> float:
         return seconds * self._chance.uniform(1 - JITTER, 1 + JITTER)
+
+
+def _feed_of(live: LiveSource) -> Feed | None:
+    try:
+        return live.adapter.feed() if live.adapter is not None else None
+    except Exception:  # a plugin may raise anything, and the other sources go on
+        log.exception("poll_impossible", source=live.row.name)
+        return None
 
 
 def _due_at(state: PollState, live: LiveSource, feed: Feed, now: datetime) -> datetime:

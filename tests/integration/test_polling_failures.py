@@ -94,11 +94,15 @@ async def test_a_failure_in_the_middle_loses_nothing(church: Rig) -> None:
     assert len(church.intuit.customers) == 1
 
 
-async def test_one_charge_that_cannot_be_read_holds_up_no_other_and_is_tried_again(church: Rig) -> None:
+@pytest.mark.parametrize("kind", [FaultKind.REFUSE, FaultKind.FAIL_BEFORE, FaultKind.GARBAGE])
+async def test_one_charge_that_cannot_be_read_holds_up_no_other_and_is_tried_again(
+    church: Rig, kind: FaultKind
+) -> None:
     await add_tithely(church, poll=poll_config(church))
     state = await first_look(church)
     bad, *good = [jane_gives(church) for _ in range(3)]
-    church.tithely.faults.add(Fault(kind=FaultKind.REFUSE, route=f"GET /api/v1/charges/{bad}"))
+    tries = 1 if kind is FaultKind.REFUSE else 2  # a failure in passing is tried once more within the look
+    church.tithely.faults.add(Fault(kind=kind, route=f"GET /api/v1/charges/{bad}", times=tries))
     state = await looked(church, TITHELY, after=state)
     assert await keys_of(church, TITHELY) == sorted(f"poll:{charge_id}" for charge_id in good)
     assert (state.error or {})["code"] == "incomplete"
