@@ -119,10 +119,20 @@ class FlexpriceSource(Source):
         """Read the customer by id. The one embedded in an invoice may be somebody else: the subscription's owner."""
         del event
         self._need_key()
-        found = await self._api.get(f"/customers/{quote(customer_id, safe='')}")
-        if not isinstance(found, dict) or str(found.get("status") or "published").lower() == "deleted":
+        found = await self._read(customer_id)
+        if str(found.get("status") or "published").lower() == "deleted":
             raise CustomerNotFoundError
         return self._canonical(found, customer_id)
+
+    async def _read(self, customer_id: str) -> dict[str, Any]:
+        """Read a customer. An answer about nobody, or somebody else, is a failure: written back, it would lose keys."""
+        found = await self._api.get(f"/customers/{quote(customer_id, safe='')}")
+        if found is None:
+            raise CustomerNotFoundError
+        if not isinstance(found, dict) or found.get("id") != customer_id:
+            msg = "the answer is not the customer who was asked for"
+            raise SourceUnavailableError(msg)
+        return found
 
     def _canonical(self, found: dict[str, Any], customer_id: str) -> Customer:
         metadata = found.get("metadata")
@@ -170,10 +180,7 @@ class FlexpriceSource(Source):
         return wrote
 
     async def _metadata(self, customer_id: str) -> dict[str, str]:
-        found = await self._api.get(f"/customers/{quote(customer_id, safe='')}")
-        if not isinstance(found, dict):
-            raise CustomerNotFoundError
-        metadata = found.get("metadata")
+        metadata = (await self._read(customer_id)).get("metadata")
         return dict(metadata) if isinstance(metadata, dict) else {}
 
     async def _put_metadata(self, customer_id: str, metadata: dict[str, str]) -> None:
