@@ -63,6 +63,11 @@ class Asked:
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
+def plain_refusal(words: str) -> bytes:
+    """Return a refusal as many services word it."""
+    return json.dumps({"error": {"message": words, "code": "invalid"}, "message": words}).encode()
+
+
 class Harness(ABC):
     """The one thing that an author fills in. A fresh harness, with a fresh service, is made for every check.
 
@@ -148,7 +153,7 @@ class Harness(ABC):
 
     def refusal(self, words: str) -> bytes:
         """Return the body of the service's refusal (HTTP 400) that says `words`."""
-        return json.dumps({"error": {"message": words, "code": "invalid"}, "message": words}).encode()
+        return plain_refusal(words)
 
     def expire_tokens(self) -> bool:
         """End the access tokens given so far, where the service has such; return whether it has."""
