@@ -70,8 +70,10 @@ def run(arguments: list[str]) -> int:
         return _misused(error)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python's own flush at the end must not complain about it.
+    except (BrokenPipeError, SystemExit) as ended:
+        # Whoever read our output has gone, which typer makes an exit of. Python's own flush must not complain about it.
+        if isinstance(ended, SystemExit) and not isinstance(ended.__context__, BrokenPipeError):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except Exception as error:

@@ -14,7 +14,7 @@ from connectors.oauth import OAuthConsent
 from gateway.configuration import rows
 from gateway.configuration.service import Configuration
 from gateway.configuration.specs import ConnectionSpec
-from gateway.errors import GatewayError, RequestInvalidError
+from gateway.errors import ConsentInvalidError, GatewayError, RequestInvalidError
 from gateway.operations.accounts import account_view, keep_account, require_same_account
 from gateway.operations.consents import Consents
 from gateway.operations.sources import require_scope
@@ -101,9 +101,9 @@ class Connections:
     async def try_out(self, spec: ConnectionSpec, *, scope: Scope = EVERYWHERE) -> dict[str, Any]:
         """Prove the credentials of a connection before it is stored, without writing; return the account behind them.
 
-        Raises ConfigFileError, PluginError, what the connector raises, AccountChangedError for another account than that
-        of the stored one of this name, and RequestInvalidError where the credentials come by a consent: that needs the
-        connection to be stored first.
+        Raises ConfigFileError, PluginError, what the connector raises, AccountChangedError for an account other than
+        that of the stored one of this name, and RequestInvalidError where the credentials come by a consent: that
+        needs the connection to be stored first.
         """
         require_scope(scope, spec.tenant_id, spec.environment_id)
         kind = self._connectors.load(spec.connector)
@@ -172,7 +172,10 @@ class Connections:
     async def authorize_finish(self, *, params: Mapping[str, str], actor: str = "consent") -> dict[str, Any]:
         """Turn what came back into tokens, remember the company, resume. See Consents.finish."""
         name = self._consents.connection_of(params)
-        row = await self.row(name)
+        try:
+            row = await self.row(name)
+        except NotFoundError:
+            raise ConsentInvalidError("the connection is not there any more") from None
         done = await self._consents.finish(row, self._registry.build(row), params=params)
         resumed = await self._consents.resume(row)
         await self._audit(actor, "connection.authorized", row, {"account_id": done["account_id"], "resumed": resumed})

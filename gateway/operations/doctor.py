@@ -14,7 +14,7 @@ from gateway.operations.sources import Sources
 from gateway.operations.times import stamp
 from gateway.plugins import source_plugins
 from gateway.registry import Registry
-from gateway.secrets import Vault, load_vault
+from gateway.secrets import Vault, key_file, load_vault
 from gateway.settings import Settings
 from storage import Store, store_for
 from storage.errors import StorageError
@@ -28,9 +28,9 @@ async def examine(settings: Settings, *, now: Callable[[], datetime], offline: b
     findings = list(doctor_machine.examine(settings, now=now()))
     about_file = list(doctor_database.examine(settings))
     findings += about_file
-    key_lost = any(finding.check == "secret_key" and finding.level is Level.BROKEN for finding in findings)
-    if key_lost or not doctor_database.is_usable(about_file):
-        return findings
+    path = key_file(settings)
+    if (path is not None and not path.exists()) or not doctor_database.is_usable(about_file):
+        return findings  # opening the store now would make a key or a database
     store = store_for(settings.database_url)
     try:
         vault = load_vault(settings)

@@ -89,14 +89,15 @@ def _key(settings: Settings) -> Iterator[Finding]:
     if path is None:
         yield ok("secret_key", "The secret key is a setting.")
         return
-    database = sqlite_path(settings.database_url)
     if not path.exists():
-        if database is None or database.exists():
+        if _has_secrets(sqlite_path(settings.database_url)):
             yield broken(
                 "secret_key",
                 f"The secret key's file {path} is missing: without it no stored secret can be read.",
                 "Put the file back from its backup. If it is lost, begin with a new database, and connect all anew.",
             )
+        else:
+            yield note("secret_key", f"There is no secret key yet: the first start makes it, in {path}.")
         return
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
@@ -119,6 +120,11 @@ def _key(settings: Settings) -> Iterator[Finding]:
             "The old secret key still lies beside the new one.",
             "Once every gateway has run on the new one: `ledgergate secret rotate-key --finish`.",
         )
+
+
+def _has_secrets(database: Path | None) -> bool:
+    """Whether a key must have been there: a database file that has something in it."""
+    return database is not None and database.exists() and database.stat().st_size > 0
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
