@@ -29,6 +29,7 @@ from tests.integration.polling_setup import (
     looks,
     poll_config,
     tithely_spec,
+    wake,
 )
 from tests.invariants import check_secrecy
 
@@ -179,6 +180,23 @@ async def test_another_process_goes_on_where_one_has_died_in_the_middle_of_a_loo
     await looked(church, TITHELY, after=state, ahead=10 * 60)
     assert await keys_of(church, TITHELY) == [f"poll:{charge_id}"]
     await church.finish()
+
+
+async def test_a_process_that_stops_in_the_middle_of_a_look_leaves_it_to_the_next(church: Rig) -> None:
+    await add_tithely(church, poll=poll_config(church))
+    state = await first_look(church)
+    gifts = [jane_gives(church) for _ in range(3)]
+    church.tithely.faults.add(Fault(kind=FaultKind.HANG_BEFORE, route=CHARGE, skip=1))
+    church.clock.advance((state.next_at - church.clock.now()).total_seconds() + 1)
+    wake(church)
+    await church.until(lambda: len(church.tithely.calls_of(CHARGE)) == 2)
+    await church.stop_nodes()
+    assert len(church.tithely.calls_of(CHARGE)) == 2
+    await church.start_node()
+    await looked(church, TITHELY, after=state)
+    await church.finish()
+    assert await keys_of(church, TITHELY) == sorted(f"poll:{charge_id}" for charge_id in gifts)
+    assert len(church.intuit.customers) == 1
 
 
 # More than one look reads --------------------------------------------------------------------------------------------
