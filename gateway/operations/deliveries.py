@@ -43,7 +43,7 @@ class DeliveryView(View):
 class DeliveryDetail(DeliveryView):
     """A delivery with its jobs."""
 
-    jobs: Sequence[JobSummary] = Field(description="Newest first, at most 200.")
+    jobs: Sequence[JobSummary] = Field(description="Oldest first; the newest 200.")
     headers: Sequence[tuple[str, str]] | None = Field(description="As they came, secrets redacted; null once pruned.")
     body_kept: bool = Field(description="Whether the body is still there: it can be read and replayed.")
 
@@ -118,7 +118,7 @@ class Deliveries(Desk):
     async def _detail(self, delivery: Delivery, scope: Scope) -> DeliveryDetail:
         jobs = await self.store.list_jobs(scope, delivery_id=delivery.delivery_id, limit=MOST_JOBS)
         return DeliveryDetail(
-            **_shared(delivery), jobs=[summary(job) for job in jobs.items], body_kept=delivery.body is not None,
+            **_shared(delivery), jobs=[summary(job) for job in reversed(jobs.items)], body_kept=delivery.body is not None,
             headers=None if delivery.headers is None else orjson.loads(delivery.headers),
         )  # fmt: skip
 

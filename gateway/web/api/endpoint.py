@@ -118,6 +118,8 @@ class Endpoint:
             return arguments  # the handler reads the body itself
         body = await reading.read(request, most=self.most)
         if self.body_model is not None and (body or not self.body_optional):
+            if not body:
+                raise RequestInvalidError("body: is missing")
             reading.require_json(request)
             arguments["body"] = reading.body_as(self.body_model, body)
         elif body.strip() not in (b"", b"{}"):

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
+from gateway import keys
 from gateway.access import Role
 from gateway.addresses import own_url, public_url
 from gateway.configuration.specs import MAX_SECRETS, Scoped
@@ -155,6 +156,7 @@ class SourceTested(Shown):
 @endpoint("GET", "/sources", role=Role.VIEWER, problems=(CursorInvalidError,))
 async def list_sources(call: Call, *, query: SourcesQuery) -> Listed[SourceView]:
     """List sources, by name."""
+    await _write_down(call)
     found = [_view(call, view) for view in await call.operations.sources.list(call.scope)]
     chosen = [
         each for each in found if query.platform in (None, each.platform) and query.status in (None, each.status)
@@ -175,6 +177,7 @@ async def create_source(call: Call, *, body: NewSource) -> SourceDetail:
 @endpoint("GET", "/sources/{name}", role=Role.VIEWER, problems=(NotFoundError,))
 async def get_source(call: Call, *, name: Name) -> SourceDetail:
     """Show a source, with the last requests that its door has refused."""
+    await _write_down(call)
     return _detail(call, await call.operations.sources.get(name, call.scope))
 
 
@@ -226,6 +229,12 @@ async def test_source(call: Call, *, name: Name) -> SourceTested:
     """Post a really signed event that triggers nothing to this gateway's own door, and tell what became of it."""
     told = await call.operations.sources.send_test(name, call.scope, url=own_url(call.request))
     return SourceTested.model_validate(told)
+
+
+async def _write_down(call: Call) -> None:
+    """Have what happened at the door within the last second written down, so that it shows."""
+    app = call.request.app
+    await app[keys.QUARANTINE].flush(app[keys.STORE])
 
 
 async def _put(call: Call, name: str, body: SourceSettings) -> SourceDetail:
