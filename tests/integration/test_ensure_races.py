@@ -1,4 +1,4 @@
-"""Customers that share an e-mail address or a name, at the same time and one after the other, on one and two gateways."""
+"""Customers that share an e-mail address or a name, at once and one after the other, on one gateway and on two."""
 
 import asyncio
 
