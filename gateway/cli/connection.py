@@ -62,7 +62,7 @@ def add(
     connector: Annotated[str, typer.Option("--connector", help="`nomod`, `quickbooks`, or a plugin's name.")],
     config: Annotated[
         list[str] | None,
-        typer.Option("--config", help="KEY=VALUE of the connector's config; a secret as env:NAME or file:PATH."),
+        typer.Option("--config", metavar="KEY=VALUE", help="A setting of the connector; secrets as env:NAME."),
     ] = None,
     secret_stdin: Annotated[
         bool, typer.Option("--secret-stdin", help="Read the connector's required secret from standard input.")

@@ -60,7 +60,7 @@ def backup(
 def prune(
     *,
     older_than: Annotated[
-        float | None, typer.Option("--older-than", min=1, help="Days; default: LEDGERGATE_RETENTION_DAYS.")
+        float | None, typer.Option("--older-than", metavar="DAYS", min=1, help="Default: LEDGERGATE_RETENTION_DAYS.")
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,

@@ -19,7 +19,9 @@ app = noun("Signatures: sign a body as a sender would, or find out why one is re
 STDIN = Path("-")
 MAX_BODY = 64 * 1024 * 1024
 Body = Annotated[Path, typer.Argument(help="The file with the body; - for stdin.")]
-Secret = Annotated[list[str] | None, typer.Option("--secret", help="env:NAME or file:PATH; repeat it, all are tried.")]
+Secret = Annotated[
+    list[str] | None, typer.Option("--secret", metavar="REF", help="env:NAME or file:PATH; several are all tried.")
+]
 Source = Annotated[str | None, typer.Option("--source", help="Use the secrets of this source.")]
 
 
@@ -74,7 +76,9 @@ def sign(
 def verify(
     body: Body,
     *,
-    header: Annotated[list[str] | None, typer.Option("--header", help="NAME: VALUE, as it came.")] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", metavar="LINE", help="NAME: VALUE, as it came.")
+    ] = None,
     headers: Annotated[Path | None, typer.Option("--headers", help="A file with one such line each.")] = None,
     secret: Secret = None,
     secret_stdin: SecretStdin = False,

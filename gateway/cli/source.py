@@ -59,7 +59,8 @@ def add(
         Literal["standard-webhooks", "static-header"], typer.Option("--verification", help="How it proves itself.")
     ] = "standard-webhooks",
     secret: Annotated[
-        list[str] | None, typer.Option("--secret", help="env:NAME or file:PATH; repeat it, all are tried.")
+        list[str] | None,
+        typer.Option("--secret", metavar="REF", help="env:NAME or file:PATH; several are all tried."),
     ] = None,
     secret_stdin: SecretStdin = False,
     generate_secret: Annotated[
