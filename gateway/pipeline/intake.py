@@ -13,8 +13,6 @@ from storage.records import DeliveryStatus, Dispatched
 
 log = structlog.get_logger("ledgergate.dispatch")
 
-BATCH = 100
-
 
 class Intake:
     """Dispatches what has arrived."""
@@ -22,9 +20,9 @@ class Intake:
     def __init__(self, store: Store, registry: Registry, *, now: Callable[[], datetime], lease: timedelta) -> None:
         self._store, self._registry, self._now, self._lease = store, registry, now, lease
 
-    async def turn(self) -> bool:
-        """Dispatch what waits, one batch of it; return whether there was any. Raises StoreUnavailableError."""
-        deliveries = await self._store.claim_deliveries(now=self._now(), lease=self._lease, limit=BATCH)
+    async def turn(self, most: int) -> bool:
+        """Dispatch what waits, at most so many; return whether there was any. Raises StoreUnavailableError."""
+        deliveries = await self._store.claim_deliveries(now=self._now(), lease=self._lease, limit=most)
         if not deliveries:
             return False
         if any(delivery.source not in self._registry.sources for delivery in deliveries):

@@ -5,6 +5,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from time import perf_counter
 
 import structlog
 
@@ -17,6 +18,7 @@ from gateway.pipeline.dispatch import WRITE_BACK
 from gateway.pipeline.ending import Ending
 from gateway.pipeline.failing import failed
 from gateway.pipeline.intake import Intake
+from gateway.pipeline.pacing import Pace
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Stage, Work
 from gateway.registry import Registry
@@ -58,7 +60,8 @@ class Worker:
         self._chance = chance or random.Random()  # noqa: S311 - jitter
         self._intake = Intake(store, registry, now=now, lease=lease)
         self._ending = Ending(store, owner=owner, now=now, lease=lease, failed=self._failed)
-        self._wake = asyncio.Event()
+        self._pace = Pace()
+        self._wake, self._hungry = asyncio.Event(), asyncio.Event()
         self._stopping = False
         self._ready: deque[Claimed] = deque()
         self._running: dict[str, tuple[Claimed, asyncio.Task[None]]] = {}
@@ -76,6 +79,11 @@ class Worker:
         """Say that there may be something to do."""
         self._wake.set()
 
+    def arrived(self) -> None:
+        """Say that a webhook was stored."""
+        self._pace.arrived()
+        self._wake.set()
+
     @property
     def alive(self) -> bool:
         """Whether the worker's loops run."""
@@ -85,6 +93,7 @@ class Worker:
         """Take nothing more, let what runs end within `grace` seconds, and hand back the rest."""
         self._stopping = True
         self._wake.set()
+        self._hungry.set()
         if self._loops:
             await asyncio.wait(self._loops[:1], timeout=grace)  # whatever its last turn claims is handed back below
         unfinished = {claimed.job.job_id: claimed.job.fence for claimed in self._ready}
@@ -109,12 +118,16 @@ class Worker:
     async def _work(self) -> None:
         while not self._stopping:
             self._wake.clear()
+            began = perf_counter()
             try:
                 busy = await self._turn()
                 if self._troubled:
                     self._troubled = False
                     log.info("worker_back")
-                if not busy:
+                pause = self._pace.rest_after(perf_counter() - began)
+                if pause:
+                    await self._give_way(pause)
+                elif not busy:
                     await self._rest()
             except StorageError as error:
                 await self._trouble(error)
@@ -128,14 +141,33 @@ class Worker:
         if moment - self._refreshed >= REFRESH_SECONDS:
             await self._registry.refresh()
             self._refreshed = moment
-        dispatched = await self._intake.turn()
+        dispatched = await self._intake.turn(self._pace.batch)
+        claimed = await self._claim()
+        return dispatched or claimed > 0
+
+    async def _claim(self) -> int:
+        """Claim jobs where few are ready, and begin what there are places for; return how many were claimed."""
         claimed = 0
-        if len(self._ready) <= self._places // 2:
+        if len(self._ready) <= self._pace.places(self._places) // 2:
             found = await self._store.claim_jobs(self._room(), owner=self._owner, now=self._now(), lease=self._lease)
             self._ready.extend(found)
             claimed = len(found)
         self._fill()
-        return dispatched or claimed > 0
+        return claimed
+
+    async def _give_way(self, seconds: float) -> None:
+        """Take no deliveries for so long; jobs go on, and are claimed when few are left."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not self._stopping:
+            self._hungry.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._hungry.wait()
+            except TimeoutError:
+                return
+            if not await self._claim():
+                await asyncio.sleep(max(0.0, deadline - asyncio.get_running_loop().time()))
+                return
 
     def _room(self) -> dict[str, int]:
         """Return how many jobs may be claimed for each gate: open, not held back by its provider, not full."""
@@ -157,7 +189,7 @@ class Worker:
         return room
 
     def _fill(self) -> None:
-        while self._ready and len(self._running) < self._places and not self._stopping:
+        while self._ready and len(self._running) < self._pace.places(self._places) and not self._stopping:
             claimed = self._ready.popleft()
             task = asyncio.create_task(self._attempt(claimed))
             self._running[claimed.job.job_id] = (claimed, task)
@@ -219,8 +251,9 @@ class Worker:
             if self._running.get(job.job_id, (None, None))[1] is asyncio.current_task():
                 del self._running[job.job_id]  # unless the job was lost and is being run here again
             self._fill()
-            if len(self._ready) <= self._places // 2:
+            if len(self._ready) <= self._pace.places(self._places) // 2:
                 self._wake.set()
+                self._hungry.set()
 
     async def _run(self, work: Work) -> Result:
         stage = self._stages.get(work.claimed.job.kind)
