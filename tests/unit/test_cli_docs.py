@@ -16,13 +16,13 @@ from tools.cli_page import PAGE, commands, reference
 
 COMMANDS = dict(commands())
 PROMISED = """
-serve; worker; demo; apply; doctor; listen; source list; source show; source add; source rotate-secret; source send-
-test; source disable; source enable; source remove; connection list; connection show; connection add; connection
-test; connection authorize; connection pause; connection resume; connection remove; delivery list; delivery show;
-delivery replay; job list; job show; job retry; job cancel; mapping list; mapping show; mapping link; mapping
-unlink; mapping export; mapping import; review list; review show; review resolve; key create; key list; key revoke;
-connector list; connector check; connector new; signature sign; signature verify; db migrate; db backup; db prune;
-secret rotate-key; audit list
+serve; worker; demo; apply; doctor; listen; source list; source show; source add; source rotate-secret; source
+send-test; source disable; source enable; source remove; connection list; connection show; connection add;
+connection test; connection authorize; connection pause; connection resume; connection remove; delivery list;
+delivery show; delivery replay; job list; job show; job retry; job cancel; mapping list; mapping show; mapping
+link; mapping unlink; mapping export; mapping import; review list; review show; review resolve; key create; key
+list; key revoke; connector list; connector check; connector new; signature sign; signature verify; db migrate;
+db backup; db prune; secret rotate-key; audit list
 """
 WITHOUT_JSON = {("serve",), ("worker",), ("demo",), ("listen",)}
 MANY = [("job", "retry"), ("job", "cancel"), ("delivery", "replay")]
