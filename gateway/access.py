@@ -107,7 +107,7 @@ class Access:
         return _caller(row)
 
     async def reference(self, key: str | None) -> str:
-        """Return what a session keeps of a key: enough to find it again, nothing to use it with. Raises KeyMissingError."""
+        """Return what a session keeps of a key: enough to find it again, and no key. Raises KeyMissingError."""
         caller = await self.caller(key, tenant_id=None, environment_id=None)
         row = self._keys.get(digest(key or ""))
         return row.key_id if row is not None and not caller.everywhere else self._admin_reference()

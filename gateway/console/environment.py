@@ -25,7 +25,7 @@ def engine(app: web.Application) -> jinja2.Environment:
 def filters() -> dict[str, Any]:
     """Return the filters that templates use."""
     return {
-        "moment": moment, "utc": utc, "duration": duration, "size": size,
+        "moment": moment, "utc": utc, "duration": duration, "size": size, "short": short,
         "delivery": words.delivery_said, "job": words.job_said, "mapping": words.mapping_said,
         "outcome": words.outcome_said, "kind": words.kind_said, "origin": words.origin_said,
         "review": words.review_said, "decision": words.decision_said,
@@ -64,6 +64,11 @@ def size(count: int) -> str:
     if count < 1000:
         return f"{count} bytes"
     return f"{count / 1000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
+
+
+def short(name: str) -> str:
+    """Return an id that is short enough for a column: its kind and its end, which differs most."""
+    return name if len(name) <= 16 else f"{name[:4]}…{name[-6:]}"
 
 
 def installed_version() -> str:

@@ -110,6 +110,8 @@ def _worked(jobs: Sequence[JobDetail]) -> list[Step]:
 def _attempt(job: JobDetail, attempt: AttemptView) -> Step:
     told = decision_said(attempt.decision)
     error = f"{attempt.error.title}: {attempt.error.detail}" if attempt.error else ""
+    if not told and not error and attempt.number == len(job.attempts):
+        told = job.reason or ""
     name = "Written back" if job.kind == WRITE_BACK and attempt.outcome == "done" else kind_said(job.kind)
     place = f" to {job.source}" if job.kind == WRITE_BACK else _on(job)
     return Step(

@@ -1,6 +1,7 @@
 """One request to the console: who asks, what was sent, and the ways to answer."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -100,6 +101,12 @@ class Visit:
         """Return the address at which this page hears that it has changed since now."""
         since = await self.console.store.change_token()
         return f"{ROOT}/live?{urlencode({'about': about, **query, 'since': since})}"
+
+    async def names(self, customer_ids: Iterable[str | None]) -> dict[str, str]:
+        """Return the names of customers, or their e-mail addresses, as far as they are known."""
+        wanted = sorted({each for each in customer_ids if each})
+        found = await asyncio.gather(*(self.console.store.find_customers(each, self.scope) for each in wanted))
+        return {seen.customer_id: seen.name or seen.email for each in found for seen in each if seen.name or seen.email}
 
     async def take_up(self) -> None:
         """Let this process know what was configured, at once; others take it up within two seconds."""

@@ -113,8 +113,7 @@ async def _form(
 
 def _split(fields: list[Field]) -> tuple[list[Field], list[Field]]:
     """Return what everybody fills in, and what has a good default."""
-    first = [field for field in fields if field.required or field.stored or field.kind == "password"]
-    first += [field for field in fields if field.name == "environment"]
+    first = [field for field in fields if field.required or field.stored or field.name == "environment"]
     return first, [field for field in fields if field not in first]
 
 

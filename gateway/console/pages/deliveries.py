@@ -33,7 +33,8 @@ async def show_list(visit: Visit) -> web.StreamResponse:
     asked = {name: visit.asked(name) for name in FIELDS if visit.asked(name)}
     live = "" if cursor else await visit.live("deliveries", **asked, after=_first(found.items))
     return await visit.page(
-        "deliveries.html", found=found, asked=asked, periods=PERIODS, live=live,
+        "deliveries.html", found=found, names=await visit.names(each.entity_id for each in found.items),
+        asked=asked, periods=PERIODS, live=live,
         statuses=[(str(each), delivery_said(each).word) for each in DeliveryStatus],
         sources=options_of(row.name for row in await visit.console.store.list_sources(visit.scope)),
     )  # fmt: skip

@@ -31,7 +31,8 @@ async def show_list(visit: Visit) -> web.StreamResponse:
     found = await visit.operations.jobs.list(visit.scope, chosen(asked, visit), limit=LIMIT, cursor=cursor)
     first = found.items[0].job_id if found.items else ""
     return await visit.page(
-        "jobs.html", found=found, asked=asked, periods=PERIODS, statuses=STATUSES,
+        "jobs.html", found=found, names=await visit.names(each.entity_id for each in found.items),
+        asked=asked, periods=PERIODS, statuses=STATUSES,
         kinds=[(kind, kind_said(kind)) for kind in KINDS],
         connections=options_of(row.name for row in await visit.console.store.list_connections(visit.scope)),
         live="" if cursor else await visit.live("jobs", **asked, after=first),

@@ -38,7 +38,8 @@ async def show(visit: Visit) -> web.StreamResponse:
     since = visit.console.now() - UNREADABLE_SINCE
     broken = await visit.console.store.list_deliveries(scope, status=DeliveryStatus.FAILED, since=since, limit=MOST)
     return await visit.page(
-        "needs.html", reviews=reviews, causes=by_cause(failed.items), more_failed=failed.next_cursor is not None,
+        "needs.html", reviews=reviews, names=await visit.names(job.entity_id for job in failed.items),
+        causes=by_cause(failed.items), more_failed=failed.next_cursor is not None,
         paused=[(each, await _waiting(visit, each["name"]), takes_consent(each["connector"])) for each in connections],
         unreadable=[each for each in broken.items if each.event_type is None], live=await visit.live("needs"),
     )  # fmt: skip

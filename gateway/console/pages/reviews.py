@@ -87,7 +87,6 @@ def lines(review: ReviewView) -> list[Line]:
         Line(name="Phone", customer=phone, cells=_cells(phone, [each.phone or "" for each in found], _digits)),
         Line(name="State", customer="", cells=[Cell(text="active" if each.active else "inactive") for each in found]),
         Line(name="Kind", customer="", cells=[Cell(text=each.kind or "") for each in found]),
-        Line(name="Created", customer="", cells=[Cell(text=each.created_at or "") for each in found]),
     ]
     return [line for line in table if line.customer or any(cell.text for cell in line.cells)]
 

@@ -3,7 +3,9 @@
 
 (() => {
   const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
-  const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const clock = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  const recent = new Intl.DateTimeFormat(undefined, clock);
+  const long = new Intl.DateTimeFormat(undefined, { ...clock, year: "numeric" });
   const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
   const words = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
@@ -29,7 +31,8 @@
         continue;
       }
       time.title = `${moment.toISOString().replace("T", " ").replace(/\.\d+Z$/, "")} UTC, ${ago(moment)}`;
-      time.textContent = long.format(moment);
+      const near = Math.abs(moment - Date.now()) < 180 * 86400000;
+      time.textContent = (near ? recent : long).format(moment);
     }
   };
 

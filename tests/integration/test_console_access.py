@@ -1,0 +1,286 @@
+"""Who may do what in the console: every route against every kind of key, forged forms, and the tenant next door."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gateway.access import Role
+from gateway.console.forms import TOKEN_FIELD
+from gateway.console.guard import HEADERS, Route
+from gateway.console.routes import ROUTES
+from storage.records import EVERYWHERE
+from tests.configuring import SOURCE, TENANT
+from tests.harness import ADMIN_KEY, NOMOD, Rig
+from tests.integration.console_setup import OTHER_TENANT, ROOT, Browser, Browsers, Page, browsers
+from tests.invariants import every
+
+ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+READING = [route for route in ROUTES if route.method == "GET" and route.needs is not None]
+WRITING = [route for route in ROUTES if route.method == "POST"]
+FORMS: dict[str, dict[str, Any]] = {
+    "/scope": {"scope": f"{TENANT}\tprod"},
+    "/needs": {"do": "retry", "job": "{failed}"},
+    "/reviews/{review_id}": {"decision": "ignore"},
+    "/jobs/{job_id}/cancel": {"reason": "tests"},
+    "/customers/{customer_id:.+}": {"source": SOURCE, "connection": NOMOD, "do": "unlink", "reason": "tests"},
+    "/connections": {"connector": "nomod", "name": "made", "do": "untested", "config.api_key": "sk_test_made"},
+    "/connections/{name}/edit": {"do": "tested", "config.base_url": "{nomod}"},
+    "/connections/{name}/pause": {"reason": "tests"},
+    "/connections/{name}/remove": {"sure": NOMOD},
+    "/sources": {"platform": "tithely", "name": "made", "verification": "standard-webhooks"},
+    "/sources/{name}/edit": {"verification": "standard-webhooks"},
+    "/sources/{name}/switch": {"do": "disable"},
+    "/sources/{name}/remove": {"sure": SOURCE},
+    "/settings/keys": {"name": "made", "role": "viewer"},
+}
+"""What the forms of routes hold beside their token."""
+LAST = ("/connections/{name}/remove", "/sources/{name}/remove", "/settings/keys/{key_id}/revoke", "/logout")
+"""What takes away what the others are tried on."""
+
+
+@pytest.fixture
+async def who(rig: Rig) -> AsyncIterator[Browsers]:
+    """A tenant with a source and a connection; and browsers with each kind of key."""
+    await rig.add_flexprice()
+    await rig.add_nomod()
+    async with browsers(rig) as opened:
+        yield opened
+
+
+async def a_life(rig: Rig) -> dict[str, str]:
+    """Have a customer linked, one under review and one failed; return the names of all that there is."""
+    for name in ("Bea One", "Bea Two"):
+        rig.nomod.seed(first_name=name, email="bea@example.com")
+    linked = rig.flexprice.add_customer(**ADA)
+    delivery = await rig.finalize(linked["id"])
+    for told in ({"name": "Bea", "email": "bea@example.com"}, {"name": "No Mail", "email": ""}):
+        await rig.finalize(rig.flexprice.add_customer(**told)["id"])
+    await rig.finish()
+    review = await rig.open_review()
+    failed = await rig.job(status="failed")
+    row = next(key for key in await rig.store.list_keys() if key.name == "viewer")
+    return {
+        "delivery_id": delivery, "job_id": str(review.job_id), "review_id": review.review_id, "number": "1",
+        "customer_id": linked["id"], "failed": failed.job_id, "key_id": row.key_id, "code": "rate_limited",
+        "nomod": rig.nomod.url,
+    }  # fmt: skip
+
+
+def path_of(route: Route, names: dict[str, str]) -> str:
+    """Return a route's path with the names of what is there."""
+    known = {**names, "name": SOURCE if "/sources/" in route.path else NOMOD}
+    return re.sub(r"{(\w+)(?::[^}]*)?}", lambda found: known[found[1]], route.path)
+
+
+async def send(browser: Browser, route: Route, names: dict[str, str], *, headers: dict[str, str] | None = None) -> Page:
+    """Ask for a route, with a form that its page could have sent."""
+    path = path_of(route, names)
+    if route.method == "GET":
+        return await browser.ask("GET", ROOT + path, headers=headers)
+    filled = {key: value.format(**names) for key, value in FORMS.get(route.path, {}).items()}
+    return await browser.post(path, filled, headers=headers)
+
+
+def in_turn(route: Route) -> int:
+    """Return where a route comes in turn: what takes something away last, and the logout at the very end."""
+    return LAST.index(route.path) + 1 if route.path in LAST else 0
+
+
+NOTHING = dict.fromkeys(
+    ("delivery_id", "job_id", "review_id", "number", "customer_id", "failed", "key_id", "code", "nomod"), "x"
+)  # fmt: skip
+
+
+async def state(rig: Rig) -> list[Any]:
+    """Return all that a form could change, but what merely looking changes."""
+    store = rig.store
+    keys = [(key.key_id, key.revoked_at) for key in await store.list_keys()]
+    jobs = [(job.job_id, job.status, job.next_attempt_at) for job in await every(store.list_jobs)]
+    lists = [await every(each) for each in (store.list_mappings, store.list_reviews, store.list_audit)]
+    return [keys, jobs, *lists, await store.list_sources(), await store.list_connections()]
+
+
+def test_every_address_of_the_console_is_in_the_table(rig: Rig) -> None:
+    routes = {
+        (route.method, route.resource.canonical)
+        for route in rig.gateway.app.router.routes()
+        if route.resource is not None and route.resource.canonical.startswith(ROOT) and route.method != "HEAD"
+    }
+    known = {(route.method, ROOT + re.sub(r":[^}]*}", "}", route.path)) for route in ROUTES}
+    assert routes - known == {("GET", f"{ROOT}/"), ("*", ROOT + "/{anything}")}
+    assert known <= routes
+
+
+def test_whatever_changes_something_needs_more_than_a_viewer_and_is_no_get() -> None:
+    own = {"/login", "/logout", "/scope"}
+    assert all(route.needs in (Role.OPERATOR, Role.ADMIN) for route in WRITING if route.path not in own)
+    assert {route.path for route in ROUTES if route.needs is None} == {"/static/{name}", "/login"}
+
+
+async def test_without_a_login_every_page_leads_to_the_login_and_no_form_is_taken(rig: Rig, who: Browsers) -> None:
+    before = await state(rig)
+    for route in [*READING, *WRITING]:
+        if route.needs is None:
+            continue
+        answer = await send(who.nobody, route, NOTHING)
+        assert answer.status == 303, route.path
+        assert answer.location.startswith(f"{ROOT}/login"), route.path
+    assert await state(rig) == before
+
+
+async def test_without_a_login_streams_and_the_script_are_told_401(who: Browsers) -> None:
+    stream = await who.nobody.ask("GET", f"{ROOT}/live?about=overview", headers={"Accept": "text/event-stream"})
+    script = await who.nobody.ask("GET", ROOT, headers={"X-Live": "1"})
+    assert (stream.status, script.status) == (401, 401)
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_role_may_do_what_its_routes_say_and_nothing_else(rig: Rig, who: Browsers, role: Role) -> None:
+    names = await a_life(rig)
+    browser = who.of(role)
+    for route in sorted([*READING, *WRITING], key=in_turn):
+        if route.needs is None or route.path == "/live":
+            continue
+        answer = await send(browser, route, names)
+        allowed = role.covers(route.needs) and not route.everywhere
+        if allowed:
+            assert answer.status in (200, 303, 400, 409), (route.path, answer.status, answer.text)
+            assert route.path == "/logout" or not answer.headers.get("Location", "").startswith(f"{ROOT}/login")
+        else:
+            assert answer.status == 403, (route.path, answer.text)
+
+
+async def test_the_admin_key_may_do_all_of_it(rig: Rig, who: Browsers) -> None:
+    names = await a_life(rig)
+    for route in sorted([*READING, *WRITING], key=in_turn):
+        if route.path in ("/live", "/login", "/scope"):
+            continue
+        filled = {**FORMS.get(route.path, {}), "tenant_id": TENANT, "environment_id": "prod"}
+        path = path_of(route, names)
+        given = {key: value.format(**names) for key, value in filled.items()}
+        answer = await (who.admin.ask("GET", ROOT + path) if route.method == "GET" else who.admin.post(path, given))
+        assert answer.status in (200, 303, 400, 409), (route.path, answer.status, answer.text)
+
+
+async def test_a_form_without_the_sessions_own_token_changes_nothing(rig: Rig, who: Browsers) -> None:
+    names = await a_life(rig)
+    before = await state(rig)
+    forged = ({TOKEN_FIELD: ""}, {TOKEN_FIELD: "x" * 43}, {TOKEN_FIELD: who.stranger.token}, {TOKEN_FIELD: "ключ"})
+    for route in WRITING:
+        for token in forged:
+            filled = {key: value.format(**names) for key, value in FORMS.get(route.path, {}).items()}
+            answer = await who.administrator.post(path_of(route, names), {**filled, **token})
+            assert answer.status == 403, (route.path, token)
+    assert await state(rig) == before
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_a_form_that_another_site_sends_changes_nothing_even_with_the_token(
+    rig: Rig, who: Browsers, site: str
+) -> None:
+    names = await a_life(rig)
+    before = await state(rig)
+    for route in WRITING:
+        answer = await send(who.administrator, route, names, headers={"Sec-Fetch-Site": site})
+        assert answer.status == 403, route.path
+    assert await state(rig) == before
+
+
+async def test_another_tenant_sees_nothing_and_changes_nothing(rig: Rig, who: Browsers) -> None:
+    names = await a_life(rig)
+    before = await state(rig)
+    own = {"/connections", "/sources", "/settings/keys", "/scope", "/logout", "/login"}
+    told = (names["customer_id"], names["delivery_id"], ADA["name"], ADA["email"], NOMOD, SOURCE, TENANT)
+    for route in sorted([*READING, *WRITING], key=in_turn):
+        if (route.method == "POST" and route.path in own) or route.path == "/live":
+            continue
+        answer = await send(who.stranger, route, names)
+        if "{" in route.path and route.path != "/errors/{code}":
+            assert answer.status == 404, (route.path, answer.status, answer.text)
+        else:
+            assert answer.status in (200, 303, 403), (route.path, answer.status)
+        asked = path_of(route, names)
+        assert not [each for each in told if each in answer.text and each not in asked], (route.path, answer.text)
+    assert await state(rig) == before
+
+
+async def test_another_tenants_streams_follow_nothing(rig: Rig, who: Browsers) -> None:
+    names = await a_life(rig)
+    for about, name in (("delivery", "delivery_id"), ("job", "job_id")):
+        page = await who.stranger.ask("GET", f"{ROOT}/live?about={about}&id={names[name]}")
+        assert page.status == 200
+        assert "event: over" in page.html
+        assert "change" not in page.html
+
+
+async def test_a_bound_key_cannot_choose_another_tenant(rig: Rig, who: Browsers) -> None:
+    await a_life(rig)
+    answer = await who.stranger.post("/scope", {"scope": f"{TENANT}\tprod"})
+    page = await who.stranger.follow(answer)
+    assert "Your key belongs to one tenant" in page.text
+    assert ADA["name"] not in (await who.stranger.get("/customers")).text
+
+
+async def test_a_tenants_admin_cannot_make_anything_for_another_tenant(rig: Rig, who: Browsers) -> None:
+    before = await state(rig)
+    elsewhere = {"tenant_id": OTHER_TENANT, "environment_id": "prod"}
+    for path in ("/connections", "/sources", "/settings/keys"):
+        answer = await who.administrator.post(path, {**FORMS[path], **elsewhere})
+        page = await who.administrator.follow(answer) if answer.status == 303 else answer
+        assert page.status in (200, 403), path
+        assert "made" not in [row.name for row in await rig.store.list_keys()]
+    assert await state(rig) == before
+
+
+async def test_the_admin_key_sees_every_tenant_or_the_one_that_it_chooses(rig: Rig, who: Browsers) -> None:
+    await a_life(rig)
+    assert ADA["name"] in (await who.admin.get("/customers")).text
+    await who.admin.post("/scope", {"scope": f"{OTHER_TENANT}\tprod"})
+    assert ADA["name"] not in (await who.admin.get("/customers")).text
+    await who.admin.post("/scope", {"scope": ""})
+    assert ADA["name"] in (await who.admin.get("/customers")).text
+
+
+async def test_every_answer_forbids_inline_code_frames_and_caching(rig: Rig, who: Browsers) -> None:
+    names = await a_life(rig)
+    style = re.search(r'href="(/console/static/[^"]+)"', (await who.nobody.get("/login")).html)
+    assert style is not None
+    answers = [await send(who.viewer, route, names) for route in READING if route.path != "/live"]
+    answers += [
+        await who.nobody.ask("GET", ROOT), await who.nobody.get("/login"), await who.viewer.get("/none", status=404),
+        await who.viewer.post("/sources", {}), await who.viewer.ask("GET", style[1]),
+    ]  # fmt: skip
+    for answer in answers:
+        for name, value in HEADERS.items():
+            assert answer.headers[name] == value, (answer.url, name)
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+        assert ("immutable" if "/static/" in answer.url else "no-store") in answer.headers["Cache-Control"]
+        assert not re.search(r"<style|<script>| on\w+=\"| style=\"|javascript:", answer.html), answer.url
+
+
+async def test_no_page_holds_a_secret(rig: Rig, who: Browsers) -> None:
+    names = await a_life(rig)
+    await rig.add_quickbooks()
+    await rig.send(b"not json at all")
+    secrets = [
+        rig.secret, rig.flexprice.api_key, rig.nomod.api_key, rig.intuit.client_secret, ADMIN_KEY, *who.keys.values(),
+    ]  # fmt: skip
+    secrets += [row.hash.hex() for row in await rig.store.list_keys()]
+    for connection in await rig.store.list_connections(EVERYWHERE):
+        tokens = await rig.store.load_tokens(connection.name)
+        secrets += [tokens.payload.hex()] if tokens is not None else []
+    todo, seen = [f"{rig.gateway.url}{ROOT}"], set[str]()
+    todo += [rig.gateway.url + ROOT + path_of(route, names) for route in READING if route.path != "/live"]
+    while todo:
+        url = todo.pop()
+        if url in seen or "/logout" in url or len(seen) > 400:
+            continue
+        seen.add(url)
+        page = await who.admin.ask("GET", url.removeprefix(rig.gateway.url))
+        assert page.status in (200, 303), url
+        assert not [secret for secret in secrets if secret in page.html], url
+        if "text/html" in page.headers.get("Content-Type", ""):
+            todo += [link.partition("#")[0] for link in page.links if f"{ROOT}/" in link and "/static/" not in link]
+    assert len(seen) > 60
