@@ -1,6 +1,6 @@
 """Deliveries: what a store does with the inbox."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -63,6 +63,15 @@ class InboxStore(Protocol):
         about: Sequence[str] | None = None,
     ) -> Page[Delivery]:
         """Return deliveries, newest first; `about` are ids: of delivery, entity or subject, or delivery keys."""
+        ...
+
+    async def tally_deliveries(
+        self, scope: Scope = EVERYWHERE, *, since: datetime, until: datetime, step: timedelta
+    ) -> Mapping[int, Mapping[DeliveryStatus, int]]:
+        """Return how many deliveries came to what, by the step of time in which they were received, counted from 0.
+
+        Steps begin at `since`; those without any are left out.
+        """
         ...
 
     async def replay_delivery(self, delivery_id: str, scope: Scope = EVERYWHERE) -> Delivery:

@@ -17,13 +17,14 @@ from storage.sqlite.keys import Keys
 from storage.sqlite.mappings import Mappings
 from storage.sqlite.reviews import Reviews
 from storage.sqlite.settling import Settling
+from storage.sqlite.tallies import Tallies
 from storage.sqlite.vault import Vault
 
 __all__ = ["SqliteStore"]
 
 
 class SqliteStore(
-    Inbox, Activity, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Catalog, Vault, Keys
+    Inbox, Activity, Tallies, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Catalog, Vault, Keys
 ):  # fmt: skip
     """A store in one SQLite file. `busy_timeout` (seconds) is how long a write waits for another process."""
 

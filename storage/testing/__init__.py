@@ -12,6 +12,7 @@ from storage.testing.mappings import MappingContract
 from storage.testing.reviews import ReviewContract
 from storage.testing.scopes import ScopeContract
 from storage.testing.settling import SettlingContract
+from storage.testing.tallies import TallyContract
 from storage.testing.vault import VaultContract
 from storage.testing.waking import WakingContract
 
@@ -22,6 +23,7 @@ class StoreContract(
     DeliveryContract,
     DispatchContract,
     ActivityContract,
+    TallyContract,
     ClaimContract,
     SettlingContract,
     JobContract,
