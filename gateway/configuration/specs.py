@@ -37,7 +37,7 @@ Url = Annotated[str | None, AfterValidator(_checked_url)]
 class Spec(BaseModel):
     """Base: frozen, strict about unknown keys, and silent about values in its errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class InvoiceSync(Spec):

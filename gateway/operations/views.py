@@ -15,13 +15,13 @@ S = TypeVar("S")
 class View(BaseModel):
     """Base of what is shown. `model_dump(mode="json")` gives times as RFC 3339 with `Z`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class Problem(BaseModel):
     """An error in words: what happened, why, and what to do about it (RFC 9457). Codes are stable."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True, defer_build=True)
 
     code: str = Field(description="Stable name of the kind of error; docs/errors.md lists all.")
     title: str

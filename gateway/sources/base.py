@@ -27,7 +27,7 @@ class Verification(StrEnum):
 class PollConfig(BaseModel):
     """Reading a platform that sends no webhooks (Tithely's charges)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     public_key: str = Field(min_length=1, pattern="^[^:]+$", description="The key pair's public half, `pub_…`.")
     private_key: SecretStr = Field(min_length=1, description="The key pair's private half, `pri_…`.")
@@ -41,7 +41,7 @@ class PollConfig(BaseModel):
 class SourceOptions(BaseModel):
     """Base of what an adapter takes under `options`: frozen, unknown keys refused, each field described."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ ItemT = TypeVar("ItemT", bound=BaseModel)
 class Shown(BaseModel):
     """Base of what is shown of a configured thing: only what is named here, so that nothing slips through."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
 
 def home_of(call: Call, tenant_id: str | None, environment_id: str | None) -> tuple[dict[str, str], Scope]:

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from gateway.errors import RequestInvalidError
 from gateway.operations.values import Text
@@ -12,15 +12,16 @@ from gateway.operations.values import Text
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+_TIMES = TypeAdapter(datetime)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def _written_out(value: Any) -> Any:
-    """Refuse bare numbers, which pydantic would take for seconds."""
-    if isinstance(value, str) and not _DATE.match(value):
-        msg = "must be a time as in RFC 3339, such as 2026-01-20T10:30:00Z"
-        raise ValueError(msg)
-    return value
+def _read(value: Any) -> Any:
+    """Return the time that a text says; a number, which pydantic would take for seconds, is refused."""
+    if value is None or (isinstance(value, str) and _DATE.match(value)):
+        return None if value is None else _TIMES.validate_strings(value)
+    msg = "must be a time as in RFC 3339, such as 2026-01-20T10:30:00Z"
+    raise ValueError(msg)
 
 
 def _utc(value: datetime) -> datetime:
@@ -29,14 +30,14 @@ def _utc(value: datetime) -> datetime:
     return min(max(aware, _FIRST), _LAST).astimezone(UTC)
 
 
-Moment = Annotated[datetime, BeforeValidator(_written_out, json_schema_input_type=datetime), AfterValidator(_utc)]
+Moment = Annotated[datetime, BeforeValidator(_read, json_schema_input_type=datetime), AfterValidator(_utc)]
 Cursor = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
 class Given(BaseModel):
     """Base of what a caller sends: unknown names are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class ListQuery(Given):
