@@ -1,4 +1,4 @@
-"""JSON over HTTP for connectors: one request, its outcome sorted into our errors, and a record of it for the attempt."""
+"""JSON over HTTP for connectors: one request, its outcome sorted into our errors, a record of it for the attempt."""
 
 import asyncio
 import socket
@@ -31,6 +31,23 @@ from connectors.errors import (
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 READS = frozenset({"GET", "HEAD"})
+
+
+class LostConnectionError(aiohttp.ClientError):
+    """The connection was lost after a write had begun."""
+
+
+async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a write once: aiohttp by itself repeats PUT and DELETE when a connection is lost under them.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2 allows that, and some services create with PUT all the same.
+    """
+    try:
+        return await send(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        raise  # nothing was sent, and nothing is repeated
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise LostConnectionError(type(error).__name__) from error
 
 
 class AddressNotAllowedError(OSError):
@@ -66,7 +83,7 @@ class Reply:
         """Whether the body looks like JSON: providers and proxies lie in Content-Type."""
         return self.body.lstrip()[:1] in (b"{", b"[")
 
-    def json(self) -> Any:  # noqa: ANN401 - JSON is any
+    def json(self) -> Any:
         """Return the decoded body. Raises UnexpectedResponseError when it is none."""
         try:
             return orjson.loads(self.body)
@@ -126,11 +143,11 @@ class JsonApi:
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(10.0, timeout))
         self._read_tries = read_tries
 
-    async def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON is any
+    async def get(self, path: str, **query: str) -> Any:
         """Read JSON. Raises ConnectorError kinds."""
         return (await self.request("GET", path, query=query)).json()
 
-    async def post(self, path: str, body: Mapping[str, Any], **query: str) -> Any:  # noqa: ANN401 - JSON is any
+    async def post(self, path: str, body: Mapping[str, Any], **query: str) -> Any:
         """Send JSON once and return the decoded answer. Raises ConnectorError kinds."""
         return (await self.request("POST", path, body=orjson.dumps(body), query=query)).json()
 
@@ -185,7 +202,13 @@ class JsonApi:
             begun = time.perf_counter()
             try:
                 async with self._host.session.request(
-                    method, url, data=body, headers=sent, timeout=self._timeout, allow_redirects=False
+                    method,
+                    url,
+                    data=body,
+                    headers=sent,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    middlewares=() if method in READS else (_once,),
                 ) as answer:
                     status = answer.status
                     request_id = answer.headers.get(self._request_id_header) if self._request_id_header else None
@@ -201,10 +224,10 @@ class JsonApi:
                 failure = sorted_error.code
                 raise sorted_error from error
             finally:
-                note(method, url, status, begun, request_id, failure)
+                note(method, url, status=status, begun=begun, request_id=request_id, error=failure)
 
 
-def note(method: str, url: URL, status: int | None, begun: float, request_id: str | None, error: str | None) -> None:
+def note(method: str, url: URL, *, status: int | None, begun: float, request_id: str | None, error: str | None) -> None:
     """Keep an exchange for the running attempt. The query is left out: it may hold personal data."""
     exchanges = EXCHANGES.get()
     if exchanges is not None and len(exchanges) < 100:
