@@ -137,6 +137,12 @@ class Connector(ABC, Generic[ConfigT]):
         With `intent` the gateway looks for what an earlier create may have made, or for the holder of the name that
         was refused: search for the names of that variant as well. An empty answer means that complete, successful
         look-ups found nothing. Raises ConnectorError for everything else: an error is never "not found".
+
+        Example:
+            ```python
+            rows = await self._list(email=customer.email)  # to the last page; raises for half a list
+            return [self._candidate(row) for row in rows if same_email(row["email"], customer.email)]
+            ```
         """
 
     @abstractmethod
@@ -146,57 +152,118 @@ class Connector(ABC, Generic[ConfigT]):
         The same customer, variant and key must give the same bytes. Never retried inside. Raises
         DuplicateRefusedError when the provider has an equal record, RejectedError kinds for bad data, ProviderError
         when the outcome is unknown.
+
+        Example:
+            ```python
+            body = orjson.dumps({"name": customer.full_name, "reference": customer.reference})
+            reply = await self._api.request("POST", "/contacts", body=body, headers={"Idempotency-Key": intent.key})
+            return Created(provider_entity_id=reply.json()["id"])
+            ```
         """
 
     @abstractmethod
     async def check(self) -> Account:
-        """Prove that the credentials work, without writing, and return the account behind them."""
+        """Prove that the credentials work, without writing, and return the account behind them.
+
+        Raises AuthenticationError and other PauseError kinds, which pause the connection; ConnectorError kinds.
+
+        Example:
+            ```python
+            me = await self._api.get("/account")
+            return Account(account_id=me["id"], name=me["name"])
+            ```
+        """
 
     # What has a default ----------------------------------------------------------------------------------------
 
-    def validate_customer(self, customer: Customer) -> None:  # noqa: B027 - an optional hook, not a forgotten one
-        """Refuse a customer that can never be created (RejectedError kinds), before any request is made. Pure."""
+    def validate_customer(self, customer: Customer) -> None:
+        """Refuse a customer that can never be created (RejectedError kinds), before any request is made. Pure.
+
+        Example:
+            ```python
+            if not customer.email:
+                raise MissingFieldsError("empty: email")
+            ```
+        """
 
     async def get_customer(self, provider_entity_id: str) -> Candidate | None:
         """Return the record, or None when the provider says for certain that it does not exist.
 
-        The default knows no look-up by id: hints from the platform are then not adopted.
+        Raises ConnectorError kinds for everything else, a 404 of a proxy included. The default knows no look-up by id:
+        hints from the platform are then not adopted.
+
+        Example:
+            ```python
+            reply = await self._api.request("GET", f"/contacts/{quote(provider_entity_id, safe='')}", accept_error=gone)
+            return None if reply.status == 404 else self._candidate(reply.json())
+            ```
         """
         del provider_entity_id
         return None
 
     async def reactivate_customer(self, provider_entity_id: str) -> None:
-        """Make an inactive record active again, where the provider can."""
+        """Make an inactive record active again, where the provider can. Raises StaleRecordError when it is gone.
+
+        Called only where `match_policy` says `Inactive.REACTIVATE`.
+
+        Example: `await self._api.post(f"/contacts/{provider_entity_id}/restore", {})`
+        """
         msg = f"{self.name} cannot reactivate {provider_entity_id}"
         raise NotImplementedError(msg)
 
     def match_policy(self) -> MatchPolicy:
-        """Return how sure the gateway must be before it adopts a record."""
+        """Return how sure the gateway must be before it adopts a record.
+
+        Example: `return MatchPolicy(match=self.config.match, inactive=Inactive.PARK)`
+        """
         return MatchPolicy()
 
     def limits(self) -> Limits:
-        """Return the provider's limits for one account."""
+        """Return the provider's limits for one account: requests per second and minute, and at the same time.
+
+        Example: `return Limits(per_second=4.0, per_minute=55.0, concurrency=4)`
+        """
         return Limits()
 
     def recovery(self) -> Recovery:
-        """Return how a lost answer is settled."""
+        """Return how a lost answer is settled: by the same key for a while, by look-ups at these seconds after it.
+
+        Example: `return Recovery(replay_window=timedelta(hours=24), lookups=(5.0, 60.0, 600.0))`
+        """
         return Recovery()
 
     def idempotency_scope(self) -> str:
-        """Return what the idempotency key must differ by beside the connection: the provider's account, if known."""
+        """Return what the idempotency key must differ by beside the connection: the provider's account, if known.
+
+        Example: `return self._tokens.realm`
+        """
         return ""
 
     def console_url(self, provider_entity_id: str) -> str | None:
-        """Return the page of the record in the provider's own application, for people."""
+        """Return the page of the record in the provider's own application, for people.
+
+        Example: `return f"https://app.acme.example/contacts/{quote(provider_entity_id, safe='')}"`
+        """
         del provider_entity_id
         return None
 
-    async def maintain(self) -> None:  # noqa: B027 - an optional hook, not a forgotten one
-        """Do what is due now and then (about hourly): keep tokens alive, repeat a probe. Writes no customers."""
+    async def maintain(self) -> None:
+        """Do what is due now and then (about hourly): keep tokens alive, repeat a probe. Writes no customers.
 
-    async def close(self) -> None:  # noqa: B027 - an optional hook, not a forgotten one
-        """Finish what must not be cut off, such as a token refresh under way. Called before the session is closed."""
+        Raises PauseError kinds to pause the connection; other errors are logged.
+
+        Example: `await self._tokens.keep_alive()`
+        """
+
+    async def close(self) -> None:
+        """Finish what must not be cut off, such as a token refresh under way. Called before the session is closed.
+
+        Example: `await self._tokens.close()`
+        """
 
     def settings_summary(self) -> Mapping[str, str]:
-        """Return settings and probe results worth showing, without secrets."""
+        """Return settings and probe results worth showing, without secrets.
+
+        Example: `return {"environment": self.config.environment.value}`
+        """
         return {}
