@@ -11,6 +11,17 @@ WATCH_SECONDS = 2.0
 
 UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
+WRAPPED = frozenset(
+    {"reason", "detail", "why", "headers", "last rejected", "fields", "required settings", "capabilities", "account"}
+)
+"""Columns of words, which may take several lines."""
+WRAPPED_LEAST = 24
+LEFT_OUT_FIRST = (
+    "environment", "tenant", "synced", "written back", "subject", "headers", "distribution", "last used", "phone",
+    "source", "type", "verification", "event", "next attempt", "origin", "kind", "created", "outbound", "detail",
+    "customer", "email", "requests", "finished", "received", "attempts", "capabilities", "connection",
+)  # fmt: skip
+"""Columns that a narrow terminal does without, in this order."""
 _GOOD = frozenset({"ok", "active", "processed", "succeeded", "linked", "resolved", "created", "updated", "done", "yes"})
 _BAD = frozenset({"failed", "broken", "stale", "revoked", "removed", "no"})
 _ASKS = frozenset({"attention", "paused", "needs_review", "open", "intended", "disabled"})
@@ -123,18 +134,39 @@ def _print_plain(headings: list[str], cells: Iterable[list[str]]) -> None:
         line("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _print_rich(headings: list[str], cells: Iterable[list[str]]) -> None:
+def _print_rich(headings: list[str], cells: Sequence[list[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(no_color=not coloured(), highlight=False)
+    shown = _fitting(headings, cells, console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for index in shown:
+        table.add_column(headings[index], overflow="fold", no_wrap=headings[index] not in WRAPPED)
     for row in cells:
-        table.add_row(*(Text(text, style=_style(text)) for text in row))
-    Console(no_color=not coloured(), highlight=False).print(table)
+        table.add_row(*(Text(row[index], style=_style(row[index])) for index in shown))
+    console.print(table)
+    if len(shown) < len(headings):
+        left_out = [heading for index, heading in enumerate(headings) if index not in shown]
+        hint(f"Too narrow for: {', '.join(left_out)}. A wider terminal or --json shows all.")
+
+
+def _fitting(headings: list[str], cells: Sequence[list[str]], width: int) -> list[int]:
+    """Return which columns to show, so that what people copy stays in one piece on a narrow terminal."""
+    needed = [
+        max(len(heading), *(len(row[index]) for row in cells))
+        if heading not in WRAPPED
+        else max(len(heading), min(WRAPPED_LEAST, max(len(row[index]) for row in cells)))
+        for index, heading in enumerate(headings)
+    ]
+    shown = list(range(len(headings)))
+    for heading in LEFT_OUT_FIRST:
+        if sum(needed[index] + 3 for index in shown) <= width:
+            break
+        shown = [index for index in shown if headings[index] != heading]
+    return shown
 
 
 def _style(text: str) -> str:
