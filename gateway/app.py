@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 import structlog
 from aiohttp import web
@@ -68,7 +69,7 @@ class Gateway:
         self._runner: Runner | None = None
         self._door: Door | None = None
 
-    async def __aenter__(self) -> "Gateway":
+    async def __aenter__(self) -> Self:
         """Start in order: store, secrets, session, registry, worker, then the port."""
         try:
             await self._start()

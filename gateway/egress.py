@@ -42,7 +42,7 @@ def is_public(address: str) -> bool:
 def _open(info: Any) -> socket.socket:
     family, kind, proto, _, _ = info
     opened = socket.socket(family=family, type=kind, proto=proto)
-    opened.setblocking(False)
+    opened.setblocking(False)  # noqa: FBT003 - the standard library has no name for it
     return opened
 
 

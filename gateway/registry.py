@@ -168,7 +168,9 @@ class Registry:
             live.header = config.header or "X-Api-Key" if row.verification == "static-header" else None
         except (GatewayError, SecretInvalidError, ValueError) as error:
             live.problem = str(error)
-            log.error("source_unusable", source=row.name, reason=live.problem)
+            log.error(  # noqa: TRY400 - a setting is wrong, not the code: no traceback
+                "source_unusable", source=row.name, reason=live.problem
+            )
         except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; the others go on
             live.problem = f"{row.platform!r} cannot be made: {_where(error)}"
             log.warning("source_unusable", source=row.name, reason=live.problem)

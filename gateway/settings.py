@@ -54,7 +54,8 @@ class Settings(BaseSettings):
         description="The address under which senders and browsers reach the gateway, such as `https://hooks.example`.",
     )
     secret_key: SecretStr | None = Field(
-        None, description="Key that encrypts the secrets in the database: any text of at least 12 characters, better 32 random ones."
+        None,
+        description="Key that encrypts the secrets in the database: at least 12 characters, better 32 random ones.",
     )
     secret_key_file: Path | None = Field(
         None, description="File with that key; without either, one is made beside the database, mode 0600."

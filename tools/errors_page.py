@@ -9,10 +9,10 @@ HEAD = """# Errors
 
 Made from the error classes by `python -m tools.errors_page`. Do not edit: change the class.
 
-A code is stable and for machines; it stands in the API's problem documents, in attempts, in logs, on the command line and
-in the console. *What happens* is what the gateway does by itself: `retry` on the schedule, `pause` the connection while its
-jobs wait, `fail` the job until a person retries it, `review` puts the question before a person, `none` concerns only the
-request that met it. *Written?* says whether something may have been created at the provider all the same.
+A code is stable and for machines; it stands in the API's problem documents, in attempts, in logs, on the command line
+and in the console. *What happens* is what the gateway does by itself: `retry` on the schedule, `pause` the connection
+while its jobs wait, `fail` the job until a person retries it, `review` puts the question before a person, `none`
+concerns only the request that met it. *Written?* says whether something may have been created at the provider all the same.
 
 The five errors of the product's specification are among them: customer not found (`customer_not_found`), email already
 exists (`email_already_exists`), invalid email format (`invalid_email`), missing required fields
@@ -25,7 +25,13 @@ exists (`email_already_exists`), invalid email format (`invalid_email`), missing
 
 def page() -> str:
     """Return the page as it must be."""
-    for module in ("connectors.nomod", "connectors.quickbooks", "gateway.app", "gateway.sources.tithely", "storage.cursors"):
+    for module in (
+        "connectors.nomod",
+        "connectors.quickbooks",
+        "gateway.app",
+        "gateway.sources.tithely",
+        "storage.cursors",
+    ):
         importlib.import_module(module)
     errors = importlib.import_module("gateway.errors")
     lines = [

@@ -59,10 +59,13 @@ class DriftScan:
             cursor = page.next_cursor
             if cursor is None:
                 break
-        kept = {"at": self._now().isoformat(), "checked": report.checked, "gone": report.gone, "inactive": report.inactive}
-        await self._store.put_fact(
-            f"connection:{live.row.name}", REPORT, orjson.dumps(kept).decode(), now=self._now()
-        )
+        kept = {
+            "at": self._now().isoformat(),
+            "checked": report.checked,
+            "gone": report.gone,
+            "inactive": report.inactive,
+        }
+        await self._store.put_fact(f"connection:{live.row.name}", REPORT, orjson.dumps(kept).decode(), now=self._now())
         log.info("drift_scanned", connection=live.row.name, checked=report.checked, gone=report.gone,
                  inactive=report.inactive)  # fmt: skip
         return report
@@ -127,4 +130,3 @@ class CheckMapping(EnsureCustomer):
 def reads_by_id(connector: Connector[Any]) -> bool:
     """Whether the connector can look up a record by its id at all."""
     return type(connector).get_customer is not Connector.get_customer
-

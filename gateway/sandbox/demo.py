@@ -92,11 +92,11 @@ def _unexpected(steps: Iterable[Step]) -> list[str]:
     for step in steps:
         if step.expected == "refused":
             step.status = f"refused ({step.sent.status})" if step.sent else ""
-            if step.sent is None or step.sent.status != 401:  # noqa: PLR2004 - HTTP
+            if step.sent is None or step.sent.status != 401:
                 wrong.append(f"{step.told}: it was not refused")
         elif step.expected == "absorbed":
-            step.status = "absorbed (200)" if step.sent and step.sent.status == 200 else step.status  # noqa: PLR2004
-            if step.sent is None or step.sent.status != 200:  # noqa: PLR2004 - HTTP
+            step.status = "absorbed (200)" if step.sent and step.sent.status == 200 else step.status
+            if step.sent is None or step.sent.status != 200:
                 wrong.append(f"{step.told}: it was stored twice")
         elif step.status != step.expected:
             wrong.append(f"{step.told}: {step.status or 'not taken'} instead of {step.expected} ({step.reason})")
@@ -136,7 +136,10 @@ def _table(steps: Iterable[Step]) -> Table:
     for step in steps:
         good = step.status.startswith(step.expected)
         table.add_row(
-            step.source.removesuffix("-sandbox"), step.told, f"[{'green' if good else 'red'}]{step.status}[/]", step.reason
+            step.source.removesuffix("-sandbox"),
+            step.told,
+            f"[{'green' if good else 'red'}]{step.status}[/]",
+            step.reason,
         )
     return table
 

@@ -1,4 +1,4 @@
-"""What the demo plays: everyday traffic and the accidents that double customers elsewhere, with what must come of each."""
+"""What the demo plays: everyday traffic, the accidents that double customers elsewhere, and what must come of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -62,7 +62,9 @@ class Scenario:
         grace = flexprice.add_customer(name="Grace Hopper", email="grace@example.com")
         world.nomod.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v1/customers"))
         world.quickbooks.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v3/company/*/customer"))
-        await self._bill(flexprice, flexprice.add_invoice(grace["id"]), "both providers create, and both answers are lost")
+        await self._bill(
+            flexprice, flexprice.add_invoice(grace["id"]), "both providers create, and both answers are lost"
+        )
         self.customers["grace@example.com"] = "1/1"
         world.nomod.seed(first_name="Alan Turing", email="alan@example.com")
         world.quickbooks.seed_customer(DisplayName="Alan Turing", email="alan@example.com")
@@ -123,7 +125,9 @@ class Scenario:
         target = self.world.target("flexprice-sandbox")
         sent = await self.world.sender.send(target, before.body, message_id=before.message_id)
         self.steps.append(
-            Step(told=told, source="flexprice-sandbox", event="invoice.update.finalized", expected="absorbed", sent=sent)
+            Step(
+                told=told, source="flexprice-sandbox", event="invoice.update.finalized", expected="absorbed", sent=sent
+            )
         )
 
     async def _forged(self, event: Mapping[str, Any]) -> None:

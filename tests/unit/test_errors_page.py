@@ -21,5 +21,11 @@ def test_the_specification_s_five_errors_are_there() -> None:
     """Customer not found, email exists, invalid email, missing fields, provider error."""
     page()
     codes = {entry.code for entry in catalogue()}
-    wanted = {"customer_not_found", "email_already_exists", "invalid_email", "missing_required_fields", "provider_api_error"}
+    wanted = {
+        "customer_not_found",
+        "email_already_exists",
+        "invalid_email",
+        "missing_required_fields",
+        "provider_api_error",
+    }
     assert wanted <= codes
