@@ -15,7 +15,7 @@ from tests.ledgers import LedgerNomod
 from tests.looking import NOMOD, QUICKBOOKS, Looking, Record
 
 TENANT, ENVIRONMENT = "tenant_123", "prod"
-SOURCE = "flexprice-prod"
+SOURCE, TITHELY = "flexprice-prod", "tithely-main"
 
 
 class Configuring(Looking, ABC):
@@ -61,6 +61,17 @@ class Configuring(Looking, ABC):
             "revoke_url": self.intuit.revoke_url, "timeout_seconds": 2,
         }  # fmt: skip
         await self._put_connection(name, "quickbooks", {**known, **config}, outbound=outbound)
+
+    async def add_tithely(self, name: str = TITHELY, **spec: Any) -> None:
+        """Configure Tithely as a source whose envelopes this rig signs."""
+        await self.put_source(
+            SourceSpec(
+                **{
+                    "name": name, "platform": "tithely", "tenant_id": TENANT, "environment_id": ENVIRONMENT,
+                    "verification": Verification.STANDARD_WEBHOOKS, "secrets": (SecretStr(self.secret),), **spec,
+                }
+            )
+        )  # fmt: skip
 
     async def put_source(self, spec: SourceSpec) -> None:
         """Store a source, and have the gateways take it up."""

@@ -17,6 +17,7 @@ asks for with `Retry-After`.
 """
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,18 +33,18 @@ from connectors.testing.quickbooks import QuickBooksSimulator
 from gateway import keys
 from gateway.app import Gateway
 from gateway.sandbox.flexprice import FlexpriceSimulator
-from gateway.sandbox.sender import Mode, Sent, Target, WebhookSender, invoice_event
+from gateway.sandbox.sender import Mode, Sent, Target, WebhookSender, invoice_event, transaction_event
 from gateway.sandbox.tithely import TithelySimulator
 from gateway.settings import Settings
 from gateway.sources.signing import new_secret
 from storage import Store
 from storage.records import Delivery, DeliveryStatus, Job, JobStatus
-from tests.configuring import ENVIRONMENT, SOURCE, TENANT, Configuring
+from tests.configuring import ENVIRONMENT, SOURCE, TENANT, TITHELY, Configuring
 from tests.invariants import World, check_invariants, every
 from tests.ledgers import LedgerNomod
 from tests.looking import NOMOD, QUICKBOOKS, Record
 
-__all__ = ["NOMOD", "QUICKBOOKS", "SOURCE", "Clock", "Rig", "open_rig"]
+__all__ = ["NOMOD", "QUICKBOOKS", "SOURCE", "TITHELY", "Clock", "Rig", "open_rig"]
 
 ADMIN_KEY = "admin-key-of-the-tests"
 PATIENCE = 30.0
@@ -89,6 +90,7 @@ class Rig(Configuring):
         self.acknowledged: list[str] = []
         """Ids of all deliveries that were answered with 2xx."""
         self.nodes: list[Gateway] = []
+        self._gifts = itertools.count(1)
         self._now = now or self.clock.now
         self._sender = WebhookSender(schedule=(0.0,), clock=self.clock.unix)
         self._session: aiohttp.ClientSession | None = None
@@ -115,6 +117,7 @@ class Rig(Configuring):
         """Start another gateway on the same database."""
         node = Gateway(self.settings, now=self._now)
         await node.__aenter__()
+        self._quicken(node)
         self.nodes.append(node)
         return node
 
@@ -194,6 +197,13 @@ class Rig(Configuring):
         """Send `invoice.update.finalized` about an invoice that is there."""
         shown = self.flexprice.shown_invoice(self.flexprice.invoices[invoice_id], lag=0)
         return await self.send(invoice_event(shown), source=source, node=node, **options)
+
+    async def give(self, *, transaction_id: str | None = None, node: int = 0, **giver: Any) -> str:
+        """Send the envelope of a gift by `donor_id`, `first_name`, `last_name`, `email`; return the delivery's id."""
+        transaction_id = transaction_id or f"ch_{next(self._gifts)}"
+        gift = {"transaction_id": transaction_id, "amount": "2500", "currency": "USD", **giver}
+        event = transaction_event(gift, timestamp=self.clock.now().isoformat())
+        return await self.send(event, source=TITHELY, node=node, mode=Mode.WEBHOOK)
 
     async def api(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Ask the HTTP API with the admin key; return status and decoded body."""
