@@ -8,6 +8,7 @@ from storage.errors import StorageError
 __all__ = ["StorageError", "Store", "sqlite_path", "store_for"]
 
 _SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -17,10 +18,15 @@ def sqlite_path(url: str) -> Path | None:
 
 def store_for(url: str) -> Store:
     """Return the store for a database URL, not yet opened. Raises StorageError for an unknown kind of database."""
-    from storage.sqlite.store import SqliteStore  # noqa: PLC0415 - only the backend that is used is imported
-
     path = sqlite_path(url)
     if path is not None:
+        from storage.sqlite.store import SqliteStore  # noqa: PLC0415 - only the backend that is used is imported
+
         return SqliteStore(path)
-    msg = "the database URL must begin with sqlite:///"
-    raise StorageError(msg)
+    if url.startswith(_POSTGRES):
+        try:
+            from storage.postgres.store import PostgresStore  # noqa: PLC0415 - as above; asyncpg is an extra
+        except ModuleNotFoundError as error:
+            raise StorageError("PostgreSQL needs the extra: pip install 'ledgergate[postgres]'") from error
+        return PostgresStore(url)
+    raise StorageError("the database URL must begin with sqlite:/// or postgresql://")

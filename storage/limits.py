@@ -1,5 +1,7 @@
 """How much a store keeps and lets wait. The same in every backend."""
 
+from datetime import timedelta
+
 MAX_BATCH = 512
 """Pieces of work and deliveries in one transaction."""
 MAX_WAITING_DELIVERIES = 8192
@@ -12,3 +14,6 @@ MAX_REJECTIONS = 2000
 """Refused requests kept of all sources together."""
 MAX_REJECTION_COUNTS = 2000
 """Pairs of source and reason that are counted."""
+
+CLOCK_SKEW = timedelta(seconds=5)
+"""By how much the clocks of several nodes may differ: leases and guards are of that much more care."""

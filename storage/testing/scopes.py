@@ -15,6 +15,7 @@ from storage.testing.lists import vars_of
 from storage.testing.making import (
     ELSEWHERE,
     HERE,
+    LEASE,
     OTHER_ENVIRONMENT,
     T0,
     at,
@@ -47,6 +48,7 @@ Ask = Callable[[Store, World, Scope], Awaitable[Any]]
 SCOPED: dict[str, Ask] = {
     "get_delivery": lambda s, w, scope: s.get_delivery(w.delivery_id, scope),
     "list_deliveries": lambda s, w, scope: s.list_deliveries(scope),
+    "tally_deliveries": lambda s, w, scope: s.tally_deliveries(scope, since=T0, until=at(60), step=LEASE),
     "replay_delivery": lambda s, w, scope: s.replay_delivery(w.delivery_id, scope),
     "get_job": lambda s, w, scope: s.get_job(w.job_id, scope),
     "list_attempts": lambda s, w, scope: s.list_attempts(w.job_id, scope),

@@ -147,7 +147,7 @@ class SettlingContract(StoreFixtures):
         assert again.intent is None
         other = await running_job(store, "cust_2")
         await store.begin_intent(
-            make_intent(make_key("cust_2"), seconds=3, guards=("mail:a",)), job_id=other.job.job_id, fence=1
+            make_intent(make_key("cust_2"), seconds=60, guards=("mail:a",)), job_id=other.job.job_id, fence=1
         )
 
     async def test_a_write_back_is_noted_and_forgotten_with_another_record(self, store: Store) -> None:

@@ -1,0 +1,113 @@
+"""One connection to the server: made with the settings that the promise rests on, and its errors made ours."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from storage.errors import ConflictError, SchemaError, StorageError, StoreUnavailableError, UnstorableError
+from storage.postgres.driver import GONE, INTEGRITY, UNUSABLE, Connection, is_unstorable, open_connection
+from storage.rows import Row
+
+CONNECT_TIMEOUT = 5.0
+COMMAND_TIMEOUT = 30.0
+SETTINGS = {
+    "application_name": "ledgergate",
+    "synchronous_commit": "on",
+    "lock_timeout": "10s",
+    # A node that stands still in the middle of a transaction must not hold up the others.
+    "idle_in_transaction_session_timeout": "15s",
+}
+_DURABLE = "SELECT current_setting('synchronous_commit') AS commits, current_setting('fsync') AS fsync"
+
+
+async def connect(url: str, *, command_timeout: float | None = COMMAND_TIMEOUT) -> Connection:
+    """Open a connection. Raises StoreUnavailableError; SchemaError when the server does not keep what it commits."""
+    try:
+        connection = await open_connection(
+            url, timeout=CONNECT_TIMEOUT, command_timeout=command_timeout, server_settings=SETTINGS
+        )
+    except UNUSABLE as error:
+        raise StorageError("the database URL cannot be used") from error
+    except GONE as error:
+        raise ours(error) from error
+    try:
+        await assert_durable(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def assert_durable(connection: Connection) -> None:
+    """Raise SchemaError unless a commit that has returned is on disk: read back from the session itself.
+
+    https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+    """
+    try:
+        row = await connection.fetchrow(_DURABLE)
+    except GONE as error:
+        raise ours(error) from error
+    if row is None or row["commits"] not in ("on", "remote_apply") or row["fsync"] != "on":
+        raise SchemaError("the server does not keep what it commits: it runs with fsync or synchronous_commit off")
+
+
+def ours(error: BaseException) -> BaseException:
+    """Return an error of PostgreSQL or of the way to it as ours; any other stays what it is.
+
+    Only names are taken over: the server's texts may hold values.
+    """
+    if isinstance(error, INTEGRITY):
+        return ConflictError(f"{type(error).__name__}: {getattr(error, 'constraint_name', None) or ''}")
+    if is_unstorable(error):
+        return UnstorableError(type(error).__name__)
+    if isinstance(error, GONE):
+        return StoreUnavailableError(type(error).__name__)
+    return error
+
+
+class Session:
+    """A connection as the parts of the store use it.
+
+    PostgreSQL has no text with a NUL in it, which SQLite has: it becomes U+FFFD, in what is written as in what is
+    looked for, so that no sender can make a delivery that is never dispatched.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def execute(self, query: str, *args: Any) -> int:
+        """Run a statement, and return how many rows it has changed."""
+        status = await self._connection.execute(query, *[_plain(value) for value in args])
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    async def rows(self, query: str, *args: Any) -> Sequence[Row]:
+        """Return all rows."""
+        return await self._connection.fetch(query, *[_plain(value) for value in args])
+
+    async def row(self, query: str, *args: Any) -> Row | None:
+        """Return the first row, or None."""
+        return await self._connection.fetchrow(query, *[_plain(value) for value in args])
+
+    def transaction(self, **how: Any) -> AbstractAsyncContextManager[Any]:
+        """Return a transaction, to be used with `async with`."""
+        return self._connection.transaction(**how)
+
+    async def value(self, query: str, *args: Any) -> Any:
+        """Return the first column of the first row, or None."""
+        return await self._connection.fetchval(query, *[_plain(value) for value in args])
+
+
+def columns(records: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
+    """Return the values of rows as columns, for `unnest`; so many empty ones when there are no rows."""
+    return [list(column) for column in zip(*records, strict=True)] if records else [[] for _ in range(count)]
+
+
+def _plain(value: Any) -> Any:
+    if type(value) is str:
+        return value.replace("\x00", "\ufffd") if "\x00" in value else value
+    if type(value) is list:
+        return [_plain(item) for item in value]
+    return value
