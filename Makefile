@@ -1,9 +1,10 @@
 # Everything here needs Python >= 3.11, make and git, and nothing else; .venv is made when it is missing or stale.
 
 PY := .venv/bin/python
-SOURCES := $(wildcard gateway connectors storage tests bench tools run.py)
+SOURCES := $(wildcard gateway connectors storage tests bench tools examples/*/src run.py)
+STYLED := $(SOURCES) $(wildcard examples/*/tests)
 
-.PHONY: help demo run test check lint format types imports docs bench soak lock clean install install-dev
+.PHONY: help demo run test check lint format types imports docs bench bench-plot soak lock clean install install-dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,12 +26,12 @@ check: install-dev ## what has to pass before a commit: lint, types, import rule
 
 lint: install-dev ## style and likely mistakes
 	@echo '==> ruff'
-	@$(PY) -m ruff check $(SOURCES)
-	@$(PY) -m ruff format --check $(SOURCES)
+	@$(PY) -m ruff check $(STYLED)
+	@$(PY) -m ruff format --check $(STYLED)
 
 format: install-dev ## put the code into the one format
-	@$(PY) -m ruff check --fix-only --quiet $(SOURCES)
-	@$(PY) -m ruff format $(SOURCES)
+	@$(PY) -m ruff check --fix-only --quiet $(STYLED)
+	@$(PY) -m ruff format $(STYLED)
 
 types: install-dev ## mypy, strict
 	@echo '==> mypy'
@@ -43,8 +44,11 @@ imports: install-dev ## who may import whom
 docs: install-dev ## only the tests of the documentation
 	@$(PY) -m pytest tests/unit/test_docs.py $(PYTEST_ARGS)
 
-bench: install-dev ## measure, and print the figures
-	@$(PY) -m bench
+bench: install-dev ## measure, and print the figures; BENCH_ARGS=--quick takes a minute
+	@$(PY) -m bench $(BENCH_ARGS)
+
+bench-plot: install-dev ## draw the latest figures, as SVG beside them
+	@$(PY) -m bench.plot
 
 soak: install-dev ## a long run with faults, then the invariants
 	@$(PY) -m tests.soak

@@ -4,6 +4,7 @@ The suite for pytest is `connectors.testing.contract.ConnectorContract`; it need
 is here needs no test tools, so that `ledgergate connector check` runs where the gateway runs.
 """
 
+from connectors.testing.bench import MemoryTokens
 from connectors.testing.clock import Clock
 from connectors.testing.harness import Asked, Harness, Record, Service, State
 from connectors.testing.simulator import Call, Fault, FaultKind, FaultPlan, Moment, Simulator
@@ -16,6 +17,7 @@ __all__ = [
     "FaultKind",
     "FaultPlan",
     "Harness",
+    "MemoryTokens",
     "Moment",
     "Record",
     "Service",
