@@ -1,0 +1,73 @@
+"""`python -m bench`: which lanes, how many rounds, where the figures go."""
+
+import argparse
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench import door, load, machine, plan, work
+from bench.plan import Plan
+from bench.process import ROOT
+from bench.report import report, write_json
+from bench.targets import outcomes
+
+LANES: dict[str, tuple[Callable[[Plan], None], str]] = {
+    "start": (door.start, "seconds from the start to the first 2xx"),
+    "door": (door.door, "acknowledged webhooks beside the limits, at 1, 16 and 64 connections"),
+    "drained": (door.drained, "webhooks taken in and worked off, nothing left"),
+    "flush": (door.slow_disk, "the same on a disk whose flush takes 5 ms longer"),
+    "flood": (door.flood, "forged signatures, alone and with good ones among them"),
+    "memory": (door.memory, "memory idle and after many deliveries, bytes on disk for each"),
+    "jobs": (work.jobs, "jobs for new and mapped customers, and what each stage costs"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure; return 0, or 1 when `--check` is given and a target was missed."""
+    asked = _parser().parse_args(arguments)
+    if not sys.platform.startswith("linux"):
+        print("the figures come from Linux's /proc: nothing to measure here", file=sys.stderr)
+        return 1
+    lanes = [name for name in LANES if not asked.only or name in asked.only.split(",")]
+    with tempfile.TemporaryDirectory(prefix="ledgergate-bench-", dir=asked.folder) as folder:
+        sized = plan.smoke if asked.smoke else plan.quick if asked.quick else plan.whole
+        made = sized(Path(folder))
+        made.rounds = asked.rounds or made.rounds
+        made.peer_python = asked.peer_python
+        print(f"{'wrk' if load.has_wrk() else 'own generator: wrk is not installed'}; lanes: {', '.join(lanes)}")
+        if asked.quiet and not machine.wait_until_quiet(asked.quiet):
+            print("others are using this machine: read the ratios, not the rates")
+        facts = machine.facts()
+        for name in lanes:
+            print(f"{name}: {LANES[name][1]}", flush=True)
+            LANES[name][0](made)
+    command = shlex.join(["python", "-m", "bench", *(sys.argv[1:] if arguments is None else arguments)])
+    print(f"\n{report(made.results, facts, command, made.rounds)}")
+    if not asked.smoke:
+        named = asked.out / f"{facts['at'].replace(':', '')}.json"
+        write_json(named, made.results, facts, command, made.rounds)
+        shutil.copyfile(named, asked.out / "latest.json")
+        print(f"\nwritten to {named}")
+    missed = [one.what for one in outcomes(made.results) if one.met is False]
+    return 1 if asked.check and missed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measures the gateway beside the limits of this machine."
+    )
+    parser.add_argument("--only", default="", help=f"lanes, comma separated: {', '.join(LANES)}")
+    parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds (3; 1 with --quick)")
+    parser.add_argument("--quick", action="store_true", help="less than a minute, rough")
+    parser.add_argument("--smoke", action="store_true", help="a few hundred requests: does it run at all")
+    parser.add_argument("--quiet", type=float, default=30.0, help="seconds to wait for a quiet machine (30; 0: none)")
+    parser.add_argument("--check", action="store_true", help="exit 1 when a target was missed")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench-results", help="where the JSON goes")
+    parser.add_argument("--folder", type=Path, help="where databases are made: the disk that is measured")
+    parser.add_argument(
+        "--peer-python", default=sys.executable, help="an interpreter that has FastAPI, uvicorn, standardwebhooks"
+    )
+    return parser

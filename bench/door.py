@@ -1,0 +1,196 @@
+"""The lanes of the door: acknowledged webhooks beside the limits, on a slow disk, under a flood, in memory and time."""
+
+import http.client
+import random
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+
+from bench import deliveries, flush, load
+from bench.figures import Sample
+from bench.generator import Load
+from bench.ours import Installation, source_path
+from bench.plan import Plan
+from bench.process import Server
+from bench.subjects import EACH, LIMIT, OURS, Subject, fastapi, limit, limits, ours
+
+SLOW_MS = 5.0
+SLOW_CONNECTIONS = 64
+FLOOD = 0.9
+"""The share of forged requests in a flood."""
+FLOOD_CONNECTIONS = 64
+GOOD = "all good"
+FORGED = "all forged"
+FLOODED = "good among a flood"
+
+
+def door(plan: Plan) -> None:
+    """Acknowledged webhooks a second, for each number of connections."""
+    subjects = [*limits(), ours(), *fastapi(plan.peer_python)]
+    _compare(plan, subjects, lane="door c={}", env={}, connections=plan.connections)
+
+
+def slow_disk(plan: Plan) -> None:
+    """The same where each flush takes 5 ms longer, beside a server that commits each request."""
+    env = flush.slower(plan.folder, SLOW_MS)
+    if env is None:
+        plan.tell("  no C compiler: the lane with a slower disk is left out")
+        return
+    subjects = [limit("b", LIMIT), limit("e", EACH), ours()]
+    _compare(plan, subjects, lane=f"flush +{SLOW_MS:.0f} ms", env=env, connections=(SLOW_CONNECTIONS,))
+
+
+def drained(plan: Plan) -> None:
+    """Webhooks taken in while the worker ends each at dispatch, as an empty job: the time until nothing is left."""
+    for turn in range(plan.rounds):
+        folder = plan.place("drained")
+        with Installation(folder).server() as server:
+            count = 2 * _estimate(plan, server, 64)
+            server.wait_for(lambda: undispatched(server) == 0, every=0.05)
+            cpu = server.cpu()
+            got = _measure(server, count, connections=64)
+            ended = time.perf_counter()
+            server.wait_for(lambda: undispatched(server) == 0, every=0.05)
+            figures = {
+                "per_second": got.per_second, "drained_per_second": count / (got.seconds + time.perf_counter() - ended),
+                "cpu_ms": (server.cpu() - cpu) / count * 1000,
+            }  # fmt: skip
+        plan.note(
+            Sample(lane="drained", subject=OURS, round=turn, figures=figures, notes=_notes(got.unexpected()))
+        )  # fmt: skip
+        shutil.rmtree(folder)
+
+
+def flood(plan: Plan) -> None:
+    """Forged signatures: alone, and with good ones among them. By our generator, which tells them apart."""
+    for turn in range(plan.rounds):
+        folder = plan.place("flood")
+        with Installation(folder).server() as server:
+            most = _estimate(plan, server, FLOOD_CONNECTIONS, engine="python")
+            for name, share in ((GOOD, 0.0), (FORGED, 1.0), (FLOODED, FLOOD)):
+                made = deliveries.invoices(most, path=server.path, port=server.port, forged=share)
+                forged = sum(one.forged for one in made)
+                got = load.send(
+                    made, count=most, port=server.port, connections=FLOOD_CONNECTIONS, engine="python"
+                )  # fmt: skip
+                figures = {"per_second": got.per_second, "p50_ms": got.p50_ms, "p99_ms": got.p99_ms}
+                if forged < most:
+                    figures["good_p99_ms"] = got.good_p99_ms
+                notes = _notes(got.unexpected(forged=forged))
+                plan.note(Sample(lane="flood", subject=name, round=turn, figures=figures, notes=notes))
+        shutil.rmtree(folder)
+
+
+def memory(plan: Plan) -> None:
+    """Memory after the start and after many deliveries, with all of them dispatched."""
+    folder = plan.place("memory")
+    with Installation(folder).server() as server:
+        _ask(server)
+        figures = {"idle_mib": server.memory()}
+        left = plan.filled
+        while left > 0:
+            count = min(left, 20_000)
+            _measure(server, count, connections=64)
+            left -= count
+        figures["loaded_mib"] = server.memory()
+        figures["waiting"] = undispatched(server)
+        server.wait_for(lambda: undispatched(server) == 0, every=0.2)
+        figures["drained_mib"] = server.memory()
+    figures["file_bytes_each"] = sum(path.stat().st_size for path in folder.glob("bench.db*")) / plan.filled
+    plan.note(Sample(lane="memory", subject=OURS, round=0, figures=figures))
+    shutil.rmtree(folder)
+
+
+def start(plan: Plan) -> None:
+    """Seconds from the start of the process to its first 2xx for a signed webhook."""
+    for turn in range(plan.starts):
+        folder = plan.place("start")
+        installation = Installation(folder)
+        server = installation.server()
+        body = deliveries.invoice_body(turn, random.Random(turn))
+        raw = deliveries.request(body, path=source_path(), port=server.port, message_id=f"msg_start{turn}")
+        try:
+            seconds = server.wait_for(lambda: _accepted(raw, server.port))  # noqa: B023 - called before the next turn
+            figures = {"first_2xx_s": seconds, "cpu_s": server.cpu()}
+        finally:
+            server.stop()
+        plan.note(Sample(lane="start", subject=OURS, round=turn, figures=figures))
+        shutil.rmtree(folder)
+
+
+def undispatched(server: Server) -> float:
+    """Return how many deliveries the worker has not looked at yet, as /metrics tells."""
+    return metric(server, "ledgergate_deliveries_undispatched")
+
+
+def metric(server: Server, name: str) -> float:
+    """Return the sum of a metric's samples. Raises OSError."""
+    _, body = server.get("/metrics")
+    lines = (line for line in body.decode().splitlines() if line.startswith((f"{name} ", f"{name}{{")))
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def _compare(
+    plan: Plan, subjects: Sequence[Subject], *, lane: str, env: Mapping[str, str], connections: Sequence[int]
+) -> None:
+    for turn in range(plan.rounds):
+        for subject in subjects:
+            folder = plan.place("door")
+            with subject.start(folder, env) as server:
+                for number in connections:
+                    _one(plan, subject, server, lane=lane.format(number), turn=turn, connections=number)
+            shutil.rmtree(folder)
+
+
+def _one(plan: Plan, subject: Subject, server: Server, *, lane: str, turn: int, connections: int) -> None:
+    count = _estimate(plan, server, connections)
+    mine = subject.name == OURS
+    before = undispatched(server) if mine else 0.0
+    cpu = server.cpu()
+    got = _measure(server, count, connections=connections)
+    used = server.cpu() - cpu
+    figures = {
+        "per_second": got.per_second, "p50_ms": got.p50_ms, "p99_ms": got.p99_ms,
+        "cpu_ms": used / max(1, got.requests) * 1000,
+    }  # fmt: skip
+    if mine:
+        figures["dispatched_meanwhile"] = 1 - max(0.0, undispatched(server) - before) / count
+        server.wait_for(lambda: undispatched(server) == 0, every=0.05)
+    plan.note(
+        Sample(lane=lane, subject=subject.name, round=turn, figures=figures, notes=_notes(got.unexpected()))
+    )  # fmt: skip
+
+
+def _estimate(plan: Plan, server: Server, connections: int, *, engine: str = "wrk") -> int:
+    """Warm up, and return how many requests the aimed time takes."""
+    got = _measure(server, plan.warm_up, connections=connections, engine=engine)
+    return max(plan.warm_up, min(plan.most, int(got.per_second * plan.seconds)))
+
+
+def _measure(server: Server, count: int, *, connections: int, engine: str = "wrk") -> Load:
+    more = load.spare(connections) if engine == "wrk" else 0
+    made = deliveries.invoices(count + more, path=server.path, port=server.port)
+    return load.send(made, count=count, port=server.port, connections=connections, engine=engine)
+
+
+def _notes(unexpected: int) -> tuple[str, ...]:
+    return (f"{unexpected} answers were not as they should be",) if unexpected else ()
+
+
+def _ask(server: Server) -> None:
+    """Let everything run once that a first request loads."""
+    server.get("/readyz")
+    server.get("/metrics")
+    _measure(server, 50, connections=1)
+
+
+def _accepted(raw: bytes, port: int) -> bool:
+    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        asked.connect()
+        asked.sock.sendall(raw)
+        return asked.sock.recv(4096).split(b" ", 2)[1][:1] == b"2"
+    except (OSError, IndexError):
+        return False
+    finally:
+        asked.close()

@@ -1,0 +1,79 @@
+"""Who is measured at the door, each started afresh in a folder of its own."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.deliveries import SECRETS
+from bench.ours import Installation
+from bench.process import Server, free_port
+
+OURS = "ledgergate"
+LIMIT = "limit b: verify only"
+FLOOR = "limit f: verify, bare group commit"
+EACH = "limit e: verify, commit each"
+AIOSQLITE = "FastAPI + aiosqlite"
+THREADS = "FastAPI + sqlite3 in threads"
+
+Start = Callable[[Path, Mapping[str, str]], Server]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A server that can be started."""
+
+    name: str
+    start: Start
+    factor: float = 1.0
+    """How many requests it gets for one of the others': slow ones would take minutes."""
+
+
+def ours() -> Subject:
+    """Return the gateway."""
+    return Subject(name=OURS, start=lambda folder, env: Installation(folder).server(env=env))
+
+
+def limit(kind: str, name: str) -> Subject:
+    """Return one of the bare servers."""
+
+    def start(folder: Path, env: Mapping[str, str]) -> Server:
+        port = free_port()
+        command = [
+            sys.executable, "-m", "bench.limits", kind, "--port", str(port), "--secret", SECRETS[1],
+            "--path", str(folder / "limit.db"),
+        ]  # fmt: skip
+        return Server(command, port=port, log=folder / "server.log", env=env, path="/webhook")
+
+    return Subject(name=name, start=start)
+
+
+def limits() -> list[Subject]:
+    """Return the bare servers of the door."""
+    return [limit("b", LIMIT), limit("f", FLOOR)]
+
+
+def fastapi(python: str) -> list[Subject]:
+    """Return what many would write first, run by an interpreter that has FastAPI and uvicorn; none where it has not."""
+    peers = [("aiosqlite", AIOSQLITE), ("threads", THREADS)]
+    return [_fastapi(python, store, name) for store, name in peers if _importable(python, store)]
+
+
+def _fastapi(python: str, store: str, name: str) -> Subject:
+    def start(folder: Path, env: Mapping[str, str]) -> Server:
+        port = free_port()
+        command = [
+            python, "-m", "uvicorn", "bench.peers:create", "--factory", "--port", str(port), "--no-access-log",
+            "--log-level", "warning",
+        ]  # fmt: skip
+        peer = {"BENCH_STORE": store, "BENCH_PATH": str(folder / "peer.db"), "BENCH_SECRET": SECRETS[1]}
+        return Server(command, port=port, log=folder / "server.log", env={**env, **peer}, path="/webhook")
+
+    return Subject(name=name, start=start)
+
+
+def _importable(python: str, store: str) -> bool:
+    wanted = "import fastapi, uvicorn, standardwebhooks" + (", aiosqlite" if store == "aiosqlite" else "")
+    done = subprocess.run([python, "-c", wanted], capture_output=True, check=False)
+    return done.returncode == 0
