@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-BURST = 100
+BURST = 300
 """How many wrong keys an address may try at once."""
 PER_SECOND = 1.0
 """How many more it may try as time passes."""

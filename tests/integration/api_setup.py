@@ -17,6 +17,7 @@ from tests.configuring import ENVIRONMENT, TENANT
 from tests.harness import ADMIN_KEY, PATIENCE, Rig
 
 T = TypeVar("T")
+Headers = Mapping[str, str] | None
 OTHER_TENANT = "tenant_456"
 PROBLEM = "application/problem+json"
 API = "/api/v1"
@@ -48,14 +49,14 @@ class Answer:
 class Caller:
     """Asks the API of a rig's gateway with one key."""
 
-    def __init__(self, rig: Rig, session: aiohttp.ClientSession, key: str | None, **headers: str) -> None:
-        self.rig, self.session, self.key, self.headers = rig, session, key, headers
+    def __init__(self, rig: Rig, session: aiohttp.ClientSession, key: str | None, headers: Headers = None) -> None:
+        self.rig, self.session, self.key, self.headers = rig, session, key, headers or {}
 
     async def ask(
-        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str
+        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, headers: Headers = None
     ) -> Answer:
         """Ask, and return whatever came. `path` is taken literally: encode it where it needs to be."""
-        given = {**({"Authorization": f"Bearer {self.key}"} if self.key else {}), **self.headers, **headers}
+        given = {**({"Authorization": f"Bearer {self.key}"} if self.key else {}), **self.headers, **(headers or {})}
         url = URL(self.rig.gateway.url + path, encoded=True)
         data = raw if raw is not None else (None if body is None else json.dumps(body).encode())
         if data is not None:
@@ -63,9 +64,9 @@ class Caller:
         async with self.session.request(method, url, data=data, headers=given, allow_redirects=False) as answer:
             return Answer(answer.status, dict(answer.headers), await answer.read())
 
-    async def get(self, path: str, **headers: str) -> Any:
+    async def get(self, path: str) -> Any:
         """Return what a GET answers, which must go well."""
-        answer = await self.ask("GET", API + path, **headers)
+        answer = await self.ask("GET", API + path)
         assert answer.status == 200, (path, answer.status, answer.body)
         return answer.json
 
@@ -115,7 +116,7 @@ async def callers(rig: Rig) -> AsyncIterator[Callers]:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         chosen = {"X-Tenant-ID": TENANT, "X-Environment-ID": ENVIRONMENT}
         yield Callers(
-            admin=Caller(rig, session, ADMIN_KEY, **chosen),
+            admin=Caller(rig, session, ADMIN_KEY, chosen),
             viewer=Caller(rig, session, await key("viewer", Role.VIEWER)),
             operator=Caller(rig, session, await key("operator", Role.OPERATOR)),
             administrator=Caller(rig, session, await key("administrator", Role.ADMIN)),

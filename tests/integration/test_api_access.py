@@ -69,11 +69,11 @@ def filled(each: Endpoint, names: dict[str, str]) -> str:
     return re.sub(r"{(\w+)}", lambda found: known[found[1]], each.path)
 
 
-async def send(caller: Caller, each: Endpoint, path: str, **headers: str) -> Any:
-    body = BODIES.get(each.name)
+async def send(caller: Caller, each: Endpoint, path: str, headers: dict[str, str] | None = None) -> Any:
+    body: Any = BODIES.get(each.name)
     if each.name == "put_connection":
         body = {**body, "config": {"base_url": caller.rig.nomod.url}}
-    return await caller.ask(each.method, path, body, **headers)
+    return await caller.ask(each.method, path, body, headers=headers)
 
 
 def test_every_route_of_the_application_below_the_api_is_an_endpoint_with_a_role(rig: Rig) -> None:
@@ -93,7 +93,7 @@ async def test_without_a_key_that_exists_every_route_answers_401(who: Callers, k
     caller = Caller(who.admin.rig, who.admin.session, None)
     given = {} if key is None else {"Authorization": f"Bearer {key}"}
     for each in EVERY.values():
-        answer = await send(caller, each, filled(each, dict.fromkeys(NAMES, "x")), **given)
+        answer = await send(caller, each, filled(each, dict.fromkeys(NAMES, "x")), given)
         assert (answer.status, answer.code) == (401, "unauthorized"), each.name
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
@@ -106,14 +106,15 @@ NAMES = (
 @pytest.mark.parametrize("header", ["Basic {}", "{}", "Bearer  ", "Token {}", "Bearer {} extra"])
 async def test_a_key_that_is_not_sent_as_bearer_counts_as_none(who: Callers, header: str) -> None:
     caller = Caller(who.admin.rig, who.admin.session, None)
-    answer = await caller.ask("GET", f"{PREFIX}/jobs", Authorization=header.format(ADMIN_KEY))
+    answer = await caller.ask("GET", f"{PREFIX}/jobs", headers={"Authorization": header.format(ADMIN_KEY)})
     assert (answer.status, answer.code) == (401, "unauthorized")
 
 
 async def test_the_word_bearer_may_be_written_in_any_way(who: Callers) -> None:
     for word in ("bearer", "BEARER", "Bearer"):
         caller = Caller(who.admin.rig, who.admin.session, None)
-        assert (await caller.ask("GET", f"{PREFIX}/jobs", Authorization=f"{word} {ADMIN_KEY}")).status == 200
+        given = {"Authorization": f"{word} {ADMIN_KEY}"}
+        assert (await caller.ask("GET", f"{PREFIX}/jobs", headers=given)).status == 200
 
 
 async def test_two_authorization_headers_count_as_none(who: Callers) -> None:
@@ -144,13 +145,13 @@ async def test_a_bound_key_that_names_another_tenant_or_environment_gets_403_eve
 ) -> None:
     for each in EVERY.values():
         path = filled(each, dict.fromkeys(NAMES, "x"))
-        answer = await send(who.administrator, each, path, **{header: "another"})
+        answer = await send(who.administrator, each, path, {header: "another"})
         assert (answer.status, answer.code) == (403, "forbidden"), each.name
 
 
 async def test_a_bound_key_may_name_its_own_tenant(who: Callers) -> None:
     own = {"X-Tenant-ID": TENANT, "X-Environment-ID": ENVIRONMENT}
-    assert (await who.viewer.ask("GET", f"{PREFIX}/jobs", **own)).status == 200
+    assert (await who.viewer.ask("GET", f"{PREFIX}/jobs", headers=own)).status == 200
 
 
 async def test_another_tenants_key_sees_nothing_and_changes_nothing(rig: Rig, who: Callers) -> None:
@@ -180,8 +181,8 @@ def nothing_in(answer: Any, each: Endpoint) -> bool:
     if each.name == "list_audit":
         return {entry["tenant_id"] for entry in told["items"]} <= {OTHER_TENANT}
     if isinstance(told, dict) and "items" in told:
-        return told["items"] == []
-    return told == [] or told.get("matched", told.get("rows")) == 0
+        return not told["items"]
+    return bool(told == [] or told.get("matched", told.get("rows")) == 0)
 
 
 async def everything(caller: Caller) -> dict[str, Any]:
@@ -195,7 +196,7 @@ async def everything(caller: Caller) -> dict[str, Any]:
 async def test_the_admin_key_works_everywhere_and_the_headers_choose(rig: Rig, who: Callers) -> None:
     await a_life(rig)
     assert len(await who.admin.items("/customers")) == 2
-    elsewhere = Caller(rig, who.admin.session, ADMIN_KEY, **{"X-Tenant-ID": OTHER_TENANT, "X-Environment-ID": "prod"})
+    elsewhere = Caller(rig, who.admin.session, ADMIN_KEY, {"X-Tenant-ID": OTHER_TENANT, "X-Environment-ID": "prod"})
     assert await elsewhere.items("/customers") == []
     default = Caller(rig, who.admin.session, ADMIN_KEY)
     assert await default.items("/customers") == []
@@ -224,15 +225,13 @@ async def test_a_revoked_key_is_refused_at_once(who: Callers) -> None:
 
 async def test_after_many_wrong_keys_an_address_is_told_to_wait_and_right_keys_go_on_working(who: Callers) -> None:
     assert (await who.viewer.ask("GET", f"{PREFIX}/jobs")).status == 200
-    seen = []
+    answers = []
     for number in range(BURST + 5):
         caller = Caller(who.admin.rig, who.admin.session, f"lgk_wrong_{number}")
-        answer = await caller.ask("GET", f"{PREFIX}/jobs")
-        seen.append(answer.status)
-    assert set(seen[: BURST - 1]) == {401}
-    assert seen[-1] == 429
-    assert answer.code == "too_many_requests"
-    assert int(answer.headers["Retry-After"]) >= 1
+        answers.append(await caller.ask("GET", f"{PREFIX}/jobs"))
+    assert {answer.status for answer in answers[: BURST - 1]} == {401}
+    assert (answers[-1].status, answers[-1].code) == (429, "too_many_requests")
+    assert int(answers[-1].headers["Retry-After"]) >= 1
     assert (await who.viewer.ask("GET", f"{PREFIX}/jobs")).status == 200
 
 
@@ -245,9 +244,9 @@ async def test_reads_and_their_answers_are_kept_by_no_cache(who: Callers) -> Non
 async def test_every_answer_carries_a_request_id_the_callers_own_where_it_is_a_plain_word(who: Callers) -> None:
     made = (await who.viewer.ask("GET", f"{PREFIX}/jobs")).headers["X-Request-ID"]
     assert made.startswith("req_")
-    own = await who.viewer.ask("GET", f"{PREFIX}/nothing", **{"X-Request-ID": "my-own.1"})
+    own = await who.viewer.ask("GET", f"{PREFIX}/nothing", headers={"X-Request-ID": "my-own.1"})
     assert own.headers["X-Request-ID"] == "my-own.1"
-    odd = await who.viewer.ask("GET", f"{PREFIX}/jobs", **{"X-Request-ID": "a b"})
+    odd = await who.viewer.ask("GET", f"{PREFIX}/jobs", headers={"X-Request-ID": "a b"})
     assert odd.headers["X-Request-ID"].startswith("req_")
 
 

@@ -70,6 +70,9 @@ async def test_deliveries_are_replayed_by_filter_and_counted_first(rig: Rig, who
         await failed_job(rig, who, email=f"bad {number}")
     await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
     await rig.finish()
+    for since, found in (("2000-01-01T00:00:00Z", 3), ("2999-12-31T23:59:59.5+02:00", 0)):
+        told = await who.operator.post("/deliveries/replay", {"since": since, "dry_run": True}, status=202)
+        assert told["matched"] == found
     counted = await who.operator.post("/deliveries/replay", {"source": SOURCE, "dry_run": True}, status=202)
     assert counted == {"matched": 3, "changed": 3, "skipped": 0, "dry_run": True, "more": False}
     assert {each["replays"] for each in await who.viewer.items("/deliveries")} == {0}
@@ -145,7 +148,7 @@ async def test_jobs_are_cancelled_by_filter(rig: Rig, who: Callers) -> None:
 
 @pytest.mark.parametrize("path", ["/jobs/retry", "/jobs/cancel", "/deliveries/replay"])
 async def test_a_command_on_all_that_there_is_must_say_so(who: Callers, path: str) -> None:
-    for body in ({}, {"dry_run": True}, {"all": False}):
+    for body in ({}, {"dry_run": True}, {"all": False}, {"since": 5}, {"since": "5"}, {"until": "yesterday"}):
         answer = await who.operator.ask("POST", API + path, body)
         assert (answer.status, answer.code) == (400, "request_invalid")
 

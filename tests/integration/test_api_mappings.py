@@ -176,7 +176,7 @@ async def test_what_was_exported_can_be_imported_elsewhere(rig: Rig, who: Caller
         await who.operator.ask("DELETE", at(each["entity_id"]))
     kind = {"csv": "text/csv; charset=utf-8", "json": "application/json"}[form]
     answer = await who.operator.ask(
-        "POST", f"{API}/mappings/import", raw=exported.body, **{"Content-Type": kind}
+        "POST", f"{API}/mappings/import", raw=exported.body, headers={"Content-Type": kind}
     )  # fmt: skip
     assert (answer.status, answer.json["linked"], answer.json["refused"]) == (200, len(odd), 0), answer.body
     linked = {each["entity_id"]: each["provider_entity_id"] for each in await who.viewer.items("/mappings")}
@@ -224,7 +224,7 @@ async def test_an_exported_formula_begins_with_an_apostrophe(rig: Rig, who: Call
 async def test_an_import_that_cannot_be_read_is_refused_whole(
     who: Callers, kind: str, body: bytes, status: int, code: str
 ) -> None:
-    answer = await who.operator.ask("POST", f"{API}/mappings/import", raw=body, **{"Content-Type": kind})
+    answer = await who.operator.ask("POST", f"{API}/mappings/import", raw=body, headers={"Content-Type": kind})
     assert (answer.status, answer.code) == (status, code), answer.body
 
 
@@ -235,7 +235,7 @@ async def test_an_import_of_too_many_rows_is_refused_whole(who: Callers, monkeyp
     assert (answer.status, answer.code) == (400, "request_invalid")
     lines = [",".join(rows[0]), *(",".join(each.values()) for each in rows)]
     answer = await who.operator.ask(
-        "POST", f"{API}/mappings/import", raw="\n".join(lines).encode(), **{"Content-Type": "text/csv"}
+        "POST", f"{API}/mappings/import", raw="\n".join(lines).encode(), headers={"Content-Type": "text/csv"}
     )
     assert (answer.status, answer.code) == (400, "request_invalid")
     assert json.loads((await who.viewer.ask("GET", f"{API}/mappings")).body)["items"] == []

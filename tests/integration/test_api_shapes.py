@@ -238,7 +238,8 @@ async def test_small_lists_are_paged_too(rig: Rig, who: Callers) -> None:
         await rig.add_nomod(f"nomod-{number}", outbound=False)
         await rig.add_flexprice(f"flexprice-{number}")
     for noun, count in (("connections", 5), ("sources", 5), ("keys", 3)):
-        names, cursor = [], ""
+        names: list[str] = []
+        cursor = ""
         while not names or cursor:
             page = await who.viewer.get(f"/{noun}?limit=2" + (f"&cursor={quote(cursor)}" if cursor else ""))
             names += [each["name"] for each in page["items"]]

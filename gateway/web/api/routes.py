@@ -43,6 +43,8 @@ def register(app: web.Application, *, throttle: Throttle | None = None) -> None:
     app[THROTTLE] = throttle or Throttle()
     for each in endpoints():
         app.router.add_route(each.method, each.path, each.answer)
+        if each.method == "GET":
+            app.router.add_route("HEAD", each.path, each.answer)
     description = Description(NOUNS)
     app.router.add_get(OPENAPI_PATH, description.document)
     app.router.add_get("/docs", description.page)

@@ -9,7 +9,7 @@ from gateway import keys
 from gateway.access import Role
 from gateway.addresses import own_url, public_url
 from gateway.configuration.specs import MAX_SECRETS, Scoped
-from gateway.errors import AlreadyExistsError, ConfigFileError, GatewayUnreachableError, RequestInvalidError
+from gateway.errors import AlreadyExistsError, ConfigFileError, GatewayUnreachableError
 from gateway.operations.values import Name, Text
 from gateway.operations.views import Listed
 from gateway.sources.base import Verification
@@ -122,6 +122,7 @@ class NewSource(SourceSettings):
     """A new source."""
 
     name: Name
+    secrets: Sequence[SecretStr] = Field(min_length=1, max_length=MAX_SECRETS, description="All are tried.")
 
 
 class Rotate(Given):
@@ -169,8 +170,6 @@ async def create_source(call: Call, *, body: NewSource) -> SourceDetail:
     """Add a source."""
     if any(view["name"] == body.name for view in await call.operations.sources.list(EVERYWHERE)):
         raise AlreadyExistsError(f"there is a source {body.name} already")
-    if not body.secrets:
-        raise RequestInvalidError("body.secrets: is missing")
     return await _put(call, body.name, body)
 
 
