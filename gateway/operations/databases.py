@@ -11,6 +11,7 @@ from gateway.errors import RequestInvalidError
 from gateway.operations.times import stamp
 from gateway.secrets import Vault
 from storage import Store, sqlite_path, store_for
+from storage.errors import StorageError
 from storage.records import DeliveryStatus
 
 PRUNE_BATCH = 500
@@ -18,14 +19,16 @@ ENDED = (DeliveryStatus.PROCESSED, DeliveryStatus.IGNORED, DeliveryStatus.FAILED
 _PAGE = 500
 
 
-def schema_version(url: str) -> tuple[int | None, int | None]:
-    """Return the database's schema version and the newest that this program knows; None where there is none to tell.
+async def schema_version(url: str) -> tuple[int | None, int]:
+    """Return the database's schema version, None while it has none, and the newest that this program knows.
 
     The database is only looked at: nothing is created or changed. Raises StorageError kinds.
     """
     path = sqlite_path(url)
-    if path is None:
-        return None, None
+    return await _server_version(url) if path is None else _file_version(path)
+
+
+def _file_version(path: Path) -> tuple[int | None, int]:
     from storage.sqlite import connection, migrate  # noqa: PLC0415 - only where the database is of this kind
 
     newest = migrate.migrations()[-1][0]
@@ -33,11 +36,23 @@ def schema_version(url: str) -> tuple[int | None, int | None]:
         return None, newest
     opened = connection.connect(path, read_only=True)
     try:
-        return migrate.version(opened), newest
+        return migrate.version(opened) or None, newest
     except sqlite3.Error as error:
         raise connection.ours(error) from error
     finally:
         opened.close()
+
+
+async def _server_version(url: str) -> tuple[int | None, int]:
+    try:
+        from storage.postgres import connection, migrate  # noqa: PLC0415 - only where the database is of this kind
+    except ModuleNotFoundError as error:
+        raise StorageError("PostgreSQL needs the extra: pip install 'ledgergate[postgres]'") from error
+    opened = await connection.connect(url)
+    try:
+        return await migrate.version(opened) or None, migrate.migrations()[-1][0]
+    finally:
+        await opened.close()
 
 
 async def migrate(url: str) -> dict[str, Any]:
@@ -45,11 +60,11 @@ async def migrate(url: str) -> dict[str, Any]:
 
     Raises SchemaError, StoreUnavailableError.
     """
-    before, _ = schema_version(url)
+    before, _ = await schema_version(url)
     store = store_for(url)
     await store.open()
     await store.close()
-    after, newest = schema_version(url)
+    after, newest = await schema_version(url)
     return {"before": before, "after": after, "newest": newest, "changed": before != after}
 
 

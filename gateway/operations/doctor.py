@@ -26,7 +26,7 @@ async def examine(settings: Settings, *, now: Callable[[], datetime], offline: b
     With `offline` no platform is asked.
     """
     findings = list(doctor_machine.examine(settings, now=now()))
-    about_file = list(doctor_database.examine(settings))
+    about_file = [finding async for finding in doctor_database.examine(settings)]
     findings += about_file
     path = key_file(settings)
     if (path is not None and not path.exists()) or not doctor_database.is_usable(about_file):

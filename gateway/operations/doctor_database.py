@@ -1,6 +1,6 @@
 """What `doctor` looks at in the database file itself, before it is opened as a store. Nothing is changed."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from gateway.operations.databases import schema_version
@@ -10,42 +10,30 @@ from storage import sqlite_path
 from storage.errors import SchemaError, StorageError
 
 QUICK_CHECK_BYTES = 512 * 1024**2
+SERVER_IS_DURABLE = "The server keeps what it commits (fsync and synchronous_commit are on)."
+"""Said once the connection was made: it is refused otherwise (storage.postgres.connection)."""
 FULL = 2
 """What `PRAGMA synchronous` answers for FULL: https://www.sqlite.org/pragma.html#pragma_synchronous."""
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at the database; a `broken` or `absent` finding says that it must not be opened as a store."""
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at the database. What is not `ok` about `database` or `schema` forbids to open it as a store."""
     path = sqlite_path(settings.database_url)
-    if path is None:
-        return
-    if not path.exists():
-        yield from _absent(path)
+    if path is not None and not path.exists():
+        yield _absent(path)
         return
     try:
-        found, newest = schema_version(settings.database_url)
+        found, newest = await schema_version(settings.database_url)
     except SchemaError as error:
         yield broken("schema", f"{error.title}: {error.detail}.", error.resolution)
         return
     except StorageError as error:
         yield broken("database", f"The database cannot be read: {error.detail or error.title}.", error.resolution)
         return
-    if newest is not None and (found or 0) > newest:
-        yield broken(
-            "schema",
-            f"The database has schema {found}; this version knows {newest}.",
-            "Start the newer version that wrote it, or restore a backup from before.",
-        )
-        return
-    if found != newest:
-        yield attention(
-            "schema",
-            f"The database has schema {found or 0}; this version brings it to {newest} when it starts.",
-            "Make a backup with `ledgergate db backup FILE`, then run `ledgergate db migrate`.",
-        )
-        return
-    yield ok("schema", f"The database has schema {found}, the newest.")
-    yield from _durable(path)
+    yield _version(found, newest)
+    if found == newest:
+        for finding in _durable_file(path) if path is not None else [ok("durability", SERVER_IS_DURABLE)]:
+            yield finding
 
 
 def is_usable(findings: list[Finding]) -> bool:
@@ -53,22 +41,37 @@ def is_usable(findings: list[Finding]) -> bool:
     return not any(finding.check in {"database", "schema"} and finding.level != "ok" for finding in findings)
 
 
-def _absent(path: Path) -> Iterator[Finding]:
+def _absent(path: Path) -> Finding:
     if not path.absolute().parent.is_dir():
-        yield broken(
+        return broken(
             "database",
             f"The directory of the database, {path.absolute().parent}, does not exist.",
             "Create it, or correct LEDGERGATE_DATABASE_URL.",
         )
-        return
-    yield note(
+    return note(
         "database",
         f"There is no database yet at {path}.",
         "The first `ledgergate serve` or `ledgergate apply FILE` makes it.",
     )
 
 
-def _durable(path: Path) -> Iterator[Finding]:
+def _version(found: int | None, newest: int) -> Finding:
+    if (found or 0) > newest:
+        return broken(
+            "schema",
+            f"The database has schema {found}; this version knows {newest}.",
+            "Start the newer version that wrote it, or restore a backup from before.",
+        )
+    if found != newest:
+        return attention(
+            "schema",
+            f"The database has schema {found or 0}; this version brings it to {newest} when it starts.",
+            "Make a backup with `ledgergate db backup FILE`, then run `ledgergate db migrate`.",
+        )
+    return ok("schema", f"The database has schema {found}, the newest.")
+
+
+def _durable_file(path: Path) -> Iterator[Finding]:
     """Open the file the way the store does, and read back what the promise rests on."""
     from storage.sqlite import connection  # noqa: PLC0415 - only where the database is of this kind
 

@@ -208,5 +208,30 @@ async def test_a_secret_typed_on_a_terminal_is_not_shown(cli: Cli, terminal: tup
     assert (await cli.json("source", "show", "one"))["secrets"] == 1
 
 
+async def test_a_list_is_watched_until_it_is_interrupted(cli: Cli, terminal: tuple[int, int]) -> None:
+    ours, theirs = terminal
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "run.py", "job", "list", "--watch", cwd=ROOT, env=cli.env(TERM="xterm"), stdin=theirs,
+        stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    shown = b""
+    while shown.count(b"No job.") < 2:
+        shown += await asyncio.wait_for(asyncio.to_thread(os.read, ours, 65536), 30)
+    interrupt(process)
+    assert await asyncio.wait_for(process.wait(), 30) == 130
+    assert b"Traceback" not in shown
+
+
+async def test_a_long_import_shows_its_progress_on_a_terminal_only(cli: Cli, terminal: tuple[int, int]) -> None:
+    lines = [f"nowhere,cust_{number},nomod-prod,record-{number}" for number in range(250)]
+    file = cli.write("rows.csv", "\n".join(["source,entity_id,connection,provider_entity_id", *lines]))
+    code, shown = await on_terminal(cli, terminal, "mapping", "import", file)
+    assert (code, "importing" in shown) == (3, True)
+    piped = await cli.run("mapping", "import", file)
+    assert (piped.code, "importing" in piped.err, ESCAPE in piped.err) == (3, False, False)
+    assert "row 100: not_found: " in piped.err
+    assert piped.out == "250 rows: 0 linked, 0 as they were, 250 refused.\n"
+
+
 async def test_the_version_is_printed(cli: Cli) -> None:
     assert re.fullmatch(r"ledgergate \d+\.\d+\.\d+\S*\n", (await cli.ok("--version")).out)
