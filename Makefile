@@ -44,7 +44,7 @@ imports: install-dev ## who may import whom
 docs: install-dev ## only the tests of the documentation
 	@$(PY) -m pytest tests/unit/test_docs.py $(PYTEST_ARGS)
 
-bench: install-dev ## measure, and print the figures; BENCH_ARGS=--quick takes a minute; BENCH_ARGS=--quick takes a minute
+bench: install-dev ## measure, and print the figures; BENCH_ARGS=--quick takes a minute
 	@$(PY) -m bench $(BENCH_ARGS)
 
 bench-plot: install-dev ## draw the latest figures, as SVG beside them
