@@ -15,7 +15,7 @@ from gateway.configuration import rows
 from gateway.configuration.service import Configuration
 from gateway.configuration.specs import ConnectionSpec
 from gateway.errors import ConsentInvalidError, GatewayError, RequestInvalidError
-from gateway.operations.accounts import account_view, keep_account, require_same_account
+from gateway.operations.accounts import account_view, keep_account, require_same_account, warned
 from gateway.operations.consents import Consents
 from gateway.operations.sources import require_scope
 from gateway.operations.times import stamp
@@ -90,20 +90,24 @@ class Connections:
     async def test(self, name: str, scope: Scope = EVERYWHERE) -> dict[str, Any]:
         """Prove that the credentials work, without writing; return and remember the account behind them.
 
-        Raises NotFoundError, what the connector raises, and AccountChangedError for another account than before.
+        Raises NotFoundError, what the connector raises, and AccountChangedError for another company than before, where
+        the connector can tell. Where it cannot, other credentials give a warning.
         """
         row = await self.row(name, scope)
         connector = self._registry.build(row)
         account = await _checked(connector)
+        if isinstance(connector, OAuthConsent):
+            await require_same_account(self._store, row, account.account_id)
+        else:
+            account = await warned(self._store, row, account)
         await keep_account(self._store, row, account, now=self._now())
         return {"connection": name, **account_view(account, now=self._now())}
 
     async def try_out(self, spec: ConnectionSpec, *, scope: Scope = EVERYWHERE) -> dict[str, Any]:
         """Prove the credentials of a connection before it is stored, without writing; return the account behind them.
 
-        Raises ConfigFileError, PluginError, what the connector raises, AccountChangedError for an account other than
-        that of the stored one of this name, and RequestInvalidError where the credentials come by a consent: that
-        needs the connection to be stored first.
+        Raises ConfigFileError, PluginError, what the connector raises, and RequestInvalidError where the credentials
+        come by a consent: that needs the connection to be stored first.
         """
         require_scope(scope, spec.tenant_id, spec.environment_id)
         kind = self._connectors.load(spec.connector)
@@ -113,7 +117,7 @@ class Connections:
         account = await _checked(self._registry.build(row))
         for stored in await self._store.list_connections(scope):
             if stored.name == spec.name:
-                await require_same_account(self._store, stored, account.account_id)
+                account = await warned(self._store, stored, account)
         return {"connection": spec.name, **account_view(account, now=self._now())}
 
     async def pause(

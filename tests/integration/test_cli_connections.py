@@ -68,6 +68,24 @@ async def test_credentials_are_proven_without_writing_and_the_account_is_kept(cl
     assert (gone.code, gone.error.startswith("not_found: there is no connection 'nowhere'")) == (1, True)
 
 
+async def test_a_new_key_of_a_provider_that_names_no_account_is_taken_with_a_warning(cli: Cli, rig: Rig) -> None:
+    """Exchanging a key must not look like another company, though nobody can tell."""
+    await rig.add_flexprice()
+    await rig.add_nomod()
+    first = await cli.json("connection", "test", NOMOD)
+    ada = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")
+    await rig.finalize(ada["id"])
+    await rig.finish()
+    rig.nomod.api_key = "sk_test_Another1.0123456789abcdefghijklmnopqrstuv"
+    cli.canaries.append(rig.nomod.api_key)
+    await rig.add_nomod()
+    second = await cli.json("connection", "test", NOMOD)
+    assert second["account_id"] != first["account_id"]
+    assert any("same account" in warning for warning in second["warnings"])
+    third = await cli.json("connection", "test", NOMOD)
+    assert not any("same account" in warning for warning in third["warnings"])
+
+
 async def test_jobs_of_a_paused_connection_wait_until_it_is_resumed(cli: Cli, rig: Rig) -> None:
     await rig.add_flexprice()
     await rig.add_nomod()
