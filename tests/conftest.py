@@ -37,8 +37,8 @@ class Need(NamedTuple):
     required: bool
 
 
-def _browser() -> str:
-    missing = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
+def _programs(*names: str) -> str:
+    missing = [name for name in names if not shutil.which(name)]
     return f"no {' and no '.join(missing)} on PATH" if missing else ""
 
 
@@ -47,7 +47,8 @@ def _postgres() -> str:
 
 
 NEEDS = {
-    "browser": Need(_browser(), bool(_take("LEDGERGATE_REQUIRE_BROWSER"))),
+    "browser": Need(_programs("chromium", "chromedriver"), bool(_take("LEDGERGATE_REQUIRE_BROWSER"))),
+    "curl": Need(_programs("curl", "openssl"), bool(_take("LEDGERGATE_REQUIRE_CURL"))),
     "postgres": Need(_postgres(), bool(_take("LEDGERGATE_REQUIRE_POSTGRES"))),
 }
 
