@@ -11,6 +11,8 @@ TENANT = "X-Tenant-ID"
 ENVIRONMENT = "X-Environment-ID"
 MAX_CHARS = 255
 THROTTLE = web.AppKey("throttle", Throttle)
+ACTOR = web.RequestKey("actor", str)
+"""Who asks, as logs and the audit name them; absent until a key has proven it."""
 
 
 async def authenticate(request: web.Request) -> Caller:
@@ -35,6 +37,7 @@ async def authenticate(request: web.Request) -> Caller:
             raise TooManyRequestsError(retry_after=wait) from None
         raise
     throttle.right(remote)
+    request[ACTOR] = caller.actor
     for name, value in ((TENANT, tenant), (ENVIRONMENT, environment)):
         if value is not None and (len(value) > MAX_CHARS or not value.isprintable()):
             raise RequestInvalidError(f"{name} must be 1 to {MAX_CHARS} printable characters")

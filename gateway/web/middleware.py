@@ -17,6 +17,7 @@ from gateway.errors import (
     RouteUnknownError,
 )
 from gateway.web import problems
+from gateway.web.authentication import ACTOR
 from storage.errors import StorageError
 
 log = structlog.get_logger("ledgergate.web")
@@ -30,7 +31,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def answer_in_words(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error as a problem, a bug too; name each request, and log those that change something."""
+    """Answer every error as a problem, a bug too; name each request, and log who has changed something."""
     request_id, begun = _id_of(request), time.perf_counter()
     try:
         answer = await handler(request)
@@ -48,10 +49,11 @@ async def answer_in_words(request: web.Request, handler: Handler) -> web.StreamR
         answer = problems.answer(GatewayError())
     if not answer.prepared:
         answer.headers[REQUEST_ID] = request_id
-    if request.method not in READING or answer.status >= 500:
+    actor = request.get(ACTOR)  # strangers' requests fill no logs
+    if (actor is not None and request.method not in READING) or answer.status >= 500:
         log.info(
-            "request", method=request.method, route=_route(request), status=answer.status, request_id=request_id,
-            milliseconds=round((time.perf_counter() - begun) * 1000, 1),
+            "request", method=request.method, route=_route(request), status=answer.status, actor=actor,
+            request_id=request_id, milliseconds=round((time.perf_counter() - begun) * 1000, 1),
         )  # fmt: skip
     return answer
 

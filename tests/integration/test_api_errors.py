@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
+import structlog.testing
 
 from gateway.web.api.endpoint import MAX_BODY_BYTES
 from gateway.web.api.routes import endpoints
@@ -182,6 +183,19 @@ async def test_a_bug_is_a_problem_without_a_traceback(rig: Rig, who: Callers, mo
     assert (answer.status, answer.code) == (500, "internal")
     assert b"a detail of ours" not in answer.body
     assert b"Traceback" not in answer.body
+
+
+async def test_who_has_changed_something_is_logged_and_a_stranger_is_not(who: Callers) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await who.admin.ask("POST", f"{API}/keys", KEY, headers={"X-Request-ID": "mine-1"})
+        await who.admin.ask("GET", f"{API}/keys")
+        await who.nobody.ask("POST", f"{API}/keys", KEY)
+        await who.nobody.ask("POST", "/nothing", KEY)
+    told = [line for line in lines if line["event"] == "request"]
+    assert len(told) == 1
+    assert {
+        "method": "POST", "route": f"{API}/keys", "status": 201, "actor": "admin", "request_id": "mine-1",
+    }.items() <= told[0].items()  # fmt: skip
 
 
 async def test_no_mixture_of_odd_parts_gives_a_5xx(who: Callers, rng: random.Random) -> None:
