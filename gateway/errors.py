@@ -422,7 +422,7 @@ def status_of(error: BaseException) -> int:
     if isinstance(error, OverloadedError | StoreUnavailableError):
         return 503
     if isinstance(error, StorageError):
-        return 400 if error.code == "cursor_invalid" else 500
+        return 400 if error.code in ("cursor_invalid", "value_unstorable") else 500
     return 502 if isinstance(error, ConnectorError) else 500
 
 
