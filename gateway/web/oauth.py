@@ -15,6 +15,7 @@ from gateway.web import problems
 from storage.errors import NotFoundError, StorageError
 
 START_PATH = "/oauth/start/{connection}"
+CONSOLE_PATH = "/console"
 MAX_CHARS = 4000
 _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem;color:#1b1f24;"
@@ -65,7 +66,8 @@ async def callback(request: web.Request) -> web.StreamResponse:
         f" <strong>{html.escape(company)}</strong> (account <code>{html.escape(str(done['account_id']))}</code>).</p>"
         + ("<p>It was paused, and goes on.</p>" if done.get("resumed") else "")
         + "<p>If this is not the company you meant, remove the connection and begin again."
-        " Otherwise you can close this page.</p>",
+        " Otherwise you can close this page.</p>"
+        f'<p><a href="{CONSOLE_PATH}/connections/{html.escape(str(done["connection"]))}">Back to the console</a></p>',
     )
 
 

@@ -1,4 +1,4 @@
-"""Pages that follow what happens: streams say that something has changed, to who may know it, and end when they must."""
+"""Pages that follow what happens: streams say that something has changed, to who may know it, and end in time."""
 
 import asyncio
 import json
