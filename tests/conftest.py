@@ -19,12 +19,18 @@ settings.register_profile("thorough", deadline=None, print_blob=True, max_exampl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+_TAKEN: dict[str, str] = {}
+
+
 def _take(name: str) -> str:
     """Take a variable that steers the tests out of the environment, so that no program under test inherits it.
 
     The gateway refuses to start on a `LEDGERGATE_` name that is none of its settings.
     """
-    return os.environ.pop(name, "")
+    value = os.environ.pop(name, "")
+    if value:
+        _TAKEN[name] = value
+    return value
 
 
 SEED = int(_take("LEDGERGATE_TEST_SEED") or secrets.randbelow(2**32))
@@ -51,6 +57,12 @@ NEEDS = {
     "curl": Need(_programs("curl", "openssl"), bool(_take("LEDGERGATE_REQUIRE_CURL"))),
     "postgres": Need(_postgres(), bool(_take("LEDGERGATE_REQUIRE_POSTGRES"))),
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand what steers the tests on to the workers of a parallel run, which then share one seed."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        os.environ.update({**_TAKEN, "LEDGERGATE_TEST_SEED": str(SEED)})
 
 
 def pytest_report_header() -> list[str]:
