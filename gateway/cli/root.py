@@ -98,6 +98,8 @@ def _misused(error: Exception) -> int:
 
 def _told(error: Exception) -> str:
     """Return an error as one line: what, and what to do about it."""
+    if isinstance(error, ImportError):
+        return f"installation_broken: {error}. Install ledgergate again, with what it depends on."
     from gateway.errors import GatewayError, problem
 
     if isinstance(error, OSError) and not hasattr(error, "code"):

@@ -128,6 +128,15 @@ async def test_a_database_that_is_none_is_one_line(cli: Cli) -> None:
     assert result.error.startswith(("schema_unknown: ", "store_unavailable: "))
 
 
+async def test_a_dependency_that_cannot_be_imported_is_one_line(cli: Cli) -> None:
+    broken = cli.folder / "broken"
+    broken.mkdir()
+    (broken / "orjson.py").write_text("raise ImportError('orjson was built for another machine')\n")
+    result = await cli.run("source", "list", PYTHONPATH=str(broken))
+    assert (result.code, result.out) == (1, "")
+    assert result.error.startswith("installation_broken: orjson was built for another machine. ")
+
+
 async def test_another_secret_key_is_refused(cli: Cli) -> None:
     await cli.ok("source", "list")
     result = await cli.run("source", "list", LEDGERGATE_SECRET_KEY="another key of the right length")
