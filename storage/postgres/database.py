@@ -21,7 +21,7 @@ from storage.postgres.connection import (
     ours,
 )
 from storage.postgres.door import Door, Insert
-from storage.postgres.driver import AGAIN, GONE, Connection, Pool, open_pool
+from storage.postgres.driver import AGAIN, BROKEN, GONE, Connection, Pool, is_unstorable, open_pool
 
 T = TypeVar("T")
 Work = Callable[[Session], Awaitable[T]]
@@ -124,7 +124,7 @@ class Database:
         for tried in range(1, TRIES + 1):
             try:
                 async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as connection:
-                    result = await work(Session(connection))
+                    result = await _worked(connection, work)
             except AGAIN as error:
                 if tried == TRIES:
                     raise ours(error) from error
@@ -137,6 +137,16 @@ class Database:
                     self._bell.ring()
                 return result
         raise AssertionError
+
+
+async def _worked(connection: Connection, work: Work[T]) -> T:
+    """Run work, and drop the session when it is broken."""
+    try:
+        return await work(Session(connection))
+    except BROKEN as error:
+        if not is_unstorable(error):
+            connection.terminate()
+        raise
 
 
 async def _assert_same_time(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from storage.rows import Row
 __all__ = [
     "AGAIN",
     "AVOIDABLE",
+    "BROKEN",
     "GONE",
     "INTEGRITY",
     "UNUSABLE",
@@ -31,7 +32,9 @@ AVOIDABLE: type[Exception] = asyncpg.UniqueViolationError
 """Somebody else was first, by a moment."""
 INTEGRITY: type[Exception] = asyncpg.IntegrityConstraintViolationError
 UNUSABLE: tuple[type[Exception], ...] = (ValueError, asyncpg.ClientConfigurationError)
-GONE: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+BROKEN: tuple[type[Exception], ...] = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""What leaves a session in a state that nobody knows: it is not used again."""
+GONE: tuple[type[Exception], ...] = (asyncpg.PostgresError, *BROKEN)
 """Everything that the server, or the way to it, may answer with."""
 
 
