@@ -36,6 +36,7 @@ format: install-dev ## put the code into the one format
 types: install-dev ## mypy, strict
 	@echo '==> mypy'
 	@$(PY) -m mypy $(SOURCES)
+	@$(PY) tools/scaffold_types.py
 
 imports: install-dev ## who may import whom
 	@echo '==> import-linter'
