@@ -118,7 +118,8 @@ class Deliveries(Desk):
     async def _detail(self, delivery: Delivery, scope: Scope) -> DeliveryDetail:
         jobs = await self.store.list_jobs(scope, delivery_id=delivery.delivery_id, limit=MOST_JOBS)
         return DeliveryDetail(
-            **_shared(delivery), jobs=[summary(job) for job in reversed(jobs.items)], body_kept=delivery.body is not None,
+            **_shared(delivery), jobs=[summary(job) for job in reversed(jobs.items)],
+            body_kept=delivery.body is not None,
             headers=None if delivery.headers is None else orjson.loads(delivery.headers),
         )  # fmt: skip
 
