@@ -1,25 +1,25 @@
 """What a connector may raise. The class is the policy: it says what happens next and whether something may be written.
 
-    ConnectorError
-    ├── UnreachableError            unreachable               retry, nothing was sent
-    ├── RateLimitedError            rate_limited              retry, nothing was done
-    ├── EdgeBlockedError            edge_blocked              retry, nothing was done
-    ├── ProviderError               provider_api_error        retry, may have been done
-    │   └── UnexpectedResponseError unexpected_response       retry, may have been done
-    ├── OutcomeUnknownError         outcome_unknown           look again, then ask a person
-    ├── LookupImpossibleError       lookup_impossible         ask a person
-    ├── DuplicateRefusedError       email_already_exists      look again, then ask a person
-    ├── StaleRecordError            record_stale              ask a person
-    ├── RejectedError               rejected                  fail the job
-    │   ├── MissingFieldsError      missing_required_fields   fail the job
-    │   └── InvalidEmailError       invalid_email             fail the job
-    └── PauseError                  (abstract)                pause the connection, jobs wait
-        ├── AuthenticationError     authentication_failed
-        ├── NeedsReauthError        needs_reauth
-        ├── PermissionRefusedError  permission_refused
-        ├── AccountBlockedError     account_blocked
-        └── ConfigurationError      configuration_invalid
-            └── AddressRefusedError address_refused
+ConnectorError
+├── UnreachableError            unreachable               retry, nothing was sent
+├── RateLimitedError            rate_limited              retry, nothing was done
+├── EdgeBlockedError            edge_blocked              retry, nothing was done
+├── ProviderError               provider_api_error        retry, may have been done
+│   └── UnexpectedResponseError unexpected_response       retry, may have been done
+├── OutcomeUnknownError         outcome_unknown           look again, then ask a person
+├── LookupImpossibleError       lookup_impossible         ask a person
+├── DuplicateRefusedError       email_already_exists      look again, then ask a person
+├── StaleRecordError            record_stale              ask a person
+├── RejectedError               rejected                  fail the job
+│   ├── MissingFieldsError      missing_required_fields   fail the job
+│   └── InvalidEmailError       invalid_email             fail the job
+└── PauseError                  (abstract)                pause the connection, jobs wait
+    ├── AuthenticationError     authentication_failed
+    ├── NeedsReauthError        needs_reauth
+    ├── PermissionRefusedError  permission_refused
+    ├── AccountBlockedError     account_blocked
+    └── ConfigurationError      configuration_invalid
+        └── AddressRefusedError address_refused
 """
 
 from enum import StrEnum
@@ -118,7 +118,9 @@ class OutcomeUnknownError(ConnectorError):
     code = "outcome_unknown"
     title = "Outcome of a create unknown"
     cause = "The answer to a create was lost. The record may exist, though look-ups do not show it."
-    resolution = "The gateway looks again. If it asks you: search the provider, then adopt the record or allow a create."
+    resolution = (
+        "The gateway looks again. If it asks you: search the provider, then adopt the record or allow a create."
+    )
     action = Action.REVIEW
 
 
@@ -229,7 +231,9 @@ class PermissionRefusedError(PauseError):
 
     code = "permission_refused"
     title = "Permission refused"
-    cause = "The credentials may not do this: key of another kind, a user without rights, or a plan without the feature."
+    cause = (
+        "The credentials may not do this: key of another kind, a user without rights, or a plan without the feature."
+    )
     resolution = "Give the key or user the rights, then `ledgergate connection resume NAME`."
 
 
