@@ -79,17 +79,17 @@ class Session:
 
     async def execute(self, query: str, *args: Any) -> int:
         """Run a statement, and return how many rows it has changed."""
-        status = await self._connection.execute(query, *[_plain(value) for value in args])
+        status = await self._connection.execute(query, *[plain(value) for value in args])
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
     async def rows(self, query: str, *args: Any) -> Sequence[Row]:
         """Return all rows."""
-        return await self._connection.fetch(query, *[_plain(value) for value in args])
+        return await self._connection.fetch(query, *[plain(value) for value in args])
 
     async def row(self, query: str, *args: Any) -> Row | None:
         """Return the first row, or None."""
-        return await self._connection.fetchrow(query, *[_plain(value) for value in args])
+        return await self._connection.fetchrow(query, *[plain(value) for value in args])
 
     def transaction(self, **how: Any) -> AbstractAsyncContextManager[Any]:
         """Return a transaction, to be used with `async with`."""
@@ -97,7 +97,7 @@ class Session:
 
     async def value(self, query: str, *args: Any) -> Any:
         """Return the first column of the first row, or None."""
-        return await self._connection.fetchval(query, *[_plain(value) for value in args])
+        return await self._connection.fetchval(query, *[plain(value) for value in args])
 
 
 def columns(records: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
@@ -105,9 +105,10 @@ def columns(records: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
     return [list(column) for column in zip(*records, strict=True)] if records else [[] for _ in range(count)]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as PostgreSQL can hold it: see Session."""
     if type(value) is str:
         return value.replace("\x00", "\ufffd") if "\x00" in value else value
     if type(value) is list:
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

@@ -32,7 +32,7 @@ class PostgresStore(
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._db = Database(url, insert_deliveries)
 
     async def open(self) -> None:
