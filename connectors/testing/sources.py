@@ -136,7 +136,8 @@ class _Finder(ast.NodeVisitor):
     def _module(self, line: int, name: str) -> None:
         for forbidden in FORBIDDEN_MODULES:
             if name == forbidden or name.startswith(f"{forbidden}."):
-                self.found.append((line, f"imports {forbidden}: use what the host lends"))
+                told = (line, f"imports {forbidden}: use what the host lends")
+                self.found += [told] if told not in self.found else []
                 return
 
     def _name(self, node: ast.Attribute | ast.Name) -> None:
