@@ -1,0 +1,43 @@
+"""The rows of the store as frozen values. They hold text, bytes, numbers, times and JSON; no domain types."""
+
+from storage.records.catalog import AuditEntry, ConnectionRow, KeyRow, SourceRow, TokenRow
+from storage.records.deliveries import Delivery, DeliveryStatus, Dispatched, NewDelivery, Rejection, SourceActivity
+from storage.records.jobs import Attempt, Backlog, Job, JobStatus, NewJob
+from storage.records.mappings import EntityMapping, Intent, Link, MappingKey, MappingStatus, NewIntent, SeenCustomer
+from storage.records.settling import Claimed, NewReview, Review, ReviewStatus, Settlement
+from storage.records.shared import EVERYWHERE, Json, Page, Scope
+
+__all__ = [
+    "EVERYWHERE",
+    "Attempt",
+    "AuditEntry",
+    "Backlog",
+    "Claimed",
+    "ConnectionRow",
+    "Delivery",
+    "DeliveryStatus",
+    "Dispatched",
+    "EntityMapping",
+    "Intent",
+    "Job",
+    "JobStatus",
+    "Json",
+    "KeyRow",
+    "Link",
+    "MappingKey",
+    "MappingStatus",
+    "NewDelivery",
+    "NewIntent",
+    "NewJob",
+    "NewReview",
+    "Page",
+    "Rejection",
+    "Review",
+    "ReviewStatus",
+    "Scope",
+    "SeenCustomer",
+    "Settlement",
+    "SourceActivity",
+    "SourceRow",
+    "TokenRow",
+]
