@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -93,9 +94,18 @@ class Reply:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a `Retry-After` header, at most a day; None when absent or a date."""
+    """Return the seconds of a `Retry-After` header, at most a day; None when absent.
+
+    A date counts from the answer's own `Date`, so that two clocks are never compared; without one it says nothing.
+    """
     text = headers.get("Retry-After", "").strip()
-    return min(float(text), 86_400.0) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return min(float(text), 86_400.0)
+    try:
+        seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
+    except (TypeError, ValueError):
+        return None
+    return min(max(seconds, 0.0), 86_400.0)
 
 
 def classify(reply: Reply) -> ConnectorError | None:

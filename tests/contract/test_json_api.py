@@ -5,6 +5,7 @@ import pytest
 from aiohttp import web
 
 from connectors import Host, JsonApi, ProviderError
+from connectors.http import retry_after
 from connectors.testing import Clock, Fault, FaultKind, Simulator
 
 
@@ -52,3 +53,30 @@ async def test_a_read_that_fails_in_passing_is_sent_again() -> None:
         assert await api.get("/things") == {"things": 0}
         assert len(shelf.calls_of("GET *")) == 2
         assert clock.slept
+
+
+SUNDAY, MINUTE_LATER = "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:50:37 GMT"
+
+
+@pytest.mark.parametrize(
+    "headers, seconds",
+    [
+        ({}, None),
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": " 0 "}, 0.0),
+        ({"Retry-After": "999999999"}, 86_400.0),
+        ({"Retry-After": "9" * 30}, None),
+        ({"Retry-After": "-1"}, None),
+        ({"Retry-After": "1.5"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "\u0667"}, None),
+        ({"Retry-After": MINUTE_LATER, "Date": SUNDAY}, 60.0),
+        ({"Retry-After": SUNDAY, "Date": MINUTE_LATER}, 0.0),
+        ({"Retry-After": "Sun, 06 Nov 2094 08:49:37 GMT", "Date": SUNDAY}, 86_400.0),
+        ({"Retry-After": MINUTE_LATER}, None),
+        ({"Retry-After": MINUTE_LATER, "Date": "today"}, None),
+        ({"Retry-After": "Sun, 06 Nov 1994 08:50:37", "Date": SUNDAY}, None),
+    ],
+)
+def test_the_time_to_wait_is_read_in_seconds_or_as_a_date(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
