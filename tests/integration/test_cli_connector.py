@@ -80,6 +80,14 @@ async def test_a_connector_without_a_harness_cannot_be_checked_and_is_told_what_
     assert "ledgergate.harnesses" in result.error
 
 
+async def test_a_check_needs_no_test_tools(cli: Cli) -> None:
+    """Where only what running needs is installed, `pytest` cannot be imported."""
+    for name in ("pytest", "pytest_asyncio", "hypothesis"):
+        cli.write(f"{name}.py", "raise ModuleNotFoundError('not installed here')")
+    result = await cli.ok("connector", "check", "nomod", "--rule", "one-in-turn", PYTHONPATH=str(cli.folder))
+    assert result.out.splitlines()[-1] == "1 ok"
+
+
 @pytest.mark.parametrize(
     "arguments, code, words",
     [

@@ -14,7 +14,6 @@ class XeroHarness(Harness):
     """Xero, simulated, with a refresh token for a set-up without a browser."""
 
     connector = XeroConnector
-    deadline = 2.5
     filters = ("searchTerm", "IDs")
     states = frozenset({State.INACTIVE})
     absent_id = "00000000-0000-4000-8000-00000000dead"
