@@ -107,7 +107,10 @@ class Gateway:
         session = new_session(allow_private=settings.allow_private_addresses)
         stack.push_async_callback(session.close)
         metrics, quarantine = Metrics(), Quarantine()
-        registry = Registry(store=store, vault=vault, session=session, now=now, owner=owner)
+        registry = Registry(
+            store=store, vault=vault, session=session, now=now, owner=owner,
+            lease=timedelta(seconds=settings.lease_seconds),
+        )  # fmt: skip
         await registry.refresh()
         stack.push_async_callback(registry.close)
         app[keys.SETTINGS], app[keys.STORE], app[keys.VAULT], app[keys.SESSION] = settings, store, vault, session

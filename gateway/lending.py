@@ -1,6 +1,7 @@
 """What the gateway lends a connector from the store: its tokens, encrypted, and its small durable facts."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,17 +12,28 @@ import orjson
 from connectors.oauth import Tokens, TokensChangedError
 from gateway.secrets import Vault
 from storage import Store
-from storage.errors import ConflictError
+from storage.errors import ConflictError, StorageError
 
-REFRESH_LEASE = timedelta(seconds=90)
+LEASE = timedelta(seconds=30)
+"""How long others leave the tokens alone when the process that refreshes them gives no sign of life any more."""
 _TIMES = ("access_expires_at", "refresh_expires_at", "hard_expires_at", "refreshed_at")
 
 
 class StoredTokens:
     """A connection's tokens in the store. See connectors.oauth.TokenStore."""
 
-    def __init__(self, connection: str, *, store: Store, vault: Vault, now: Callable[[], datetime], owner: str) -> None:
+    def __init__(
+        self,
+        connection: str,
+        *,
+        store: Store,
+        vault: Vault,
+        now: Callable[[], datetime],
+        owner: str,
+        lease: timedelta = LEASE,
+    ) -> None:
         self._connection, self._store, self._vault, self._now, self._owner = connection, store, vault, now, owner
+        self._lease = lease
         self._here = asyncio.Lock()
 
     async def load(self) -> Tokens | None:
@@ -55,17 +67,28 @@ class StoredTokens:
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
-        """Hold the refresh lease, in this process and over all others."""
+        """Hold the refresh lease, in this process and over all others; it is kept for as long as the refresh takes."""
         name, owner = f"refresh:{self._connection}", f"{self._owner}:{id(self)}"
         async with self._here:
-            while not await self._store.take_lease(  # noqa: ASYNC110 - the lease lies in the store, not in this process
-                name, owner=owner, now=self._now(), lease=REFRESH_LEASE
-            ):
+            while not await self._take(name, owner):  # noqa: ASYNC110 - the lease lies in the store, not in this process
                 await asyncio.sleep(0.1)
+            keeping = asyncio.create_task(self._keep(name, owner))
             try:
                 yield
             finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
                 await self._store.drop_lease(name, owner=owner)
+
+    async def _take(self, name: str, owner: str) -> bool:
+        return await self._store.take_lease(name, owner=owner, now=self._now(), lease=self._lease)
+
+    async def _keep(self, name: str, owner: str) -> None:
+        """Renew the lease at every third of it: a process that dies is waited for no longer than one lease."""
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            with contextlib.suppress(StorageError):
+                await self._take(name, owner)
 
 
 class StoredMemory:

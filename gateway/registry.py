@@ -4,7 +4,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from gateway.budget import Budget
 from gateway.configuration import rows
 from gateway.egress import USER_AGENT
 from gateway.errors import ConfigFileError, GatewayError, PluginError
-from gateway.lending import StoredMemory, StoredTokens
+from gateway.lending import LEASE, StoredMemory, StoredTokens
 from gateway.plugins import connector_plugins, source_plugins
 from gateway.secrets import Vault
 from gateway.sources.base import Source, SourceHost
@@ -73,8 +73,10 @@ class Registry:
         session: aiohttp.ClientSession,
         now: Callable[[], datetime],
         owner: str,
+        lease: timedelta = LEASE,
     ) -> None:
         self._store, self._vault, self._session, self._now, self._owner = store, vault, session, now, owner
+        self._lease = lease
         self._connectors, self._sources = connector_plugins(), source_plugins()
         self._version = -1
         self._refreshing = asyncio.Lock()
@@ -147,7 +149,9 @@ class Registry:
         host = Host(
             connection=row.name, session=self._session, now=self._now, user_agent=USER_AGENT,
             memory=StoredMemory(row.name, store=self._store, now=self._now),
-            tokens=StoredTokens(row.name, store=self._store, vault=self._vault, now=self._now, owner=self._owner),
+            tokens=StoredTokens(
+                row.name, store=self._store, vault=self._vault, now=self._now, owner=self._owner, lease=self._lease
+            ),
         )  # fmt: skip
         probe = kind(config, host)
         budget = Budget(probe.limits())
