@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
+import structlog
 from aiohttp import web
 
 from gateway.errors import GatewayError
@@ -13,13 +14,17 @@ from storage import Store
 from storage.errors import StorageError
 
 MAX_STREAMS = 48
-MAX_EACH = 6
-"""Streams of one session: as many as a browser opens to one host."""
+MAX_EACH = 12
+"""Streams of one session: twice as many as a browser opens to one host, since a closed one takes a moment to go."""
 QUIET_SECONDS = 1.5
 """The least time between two looks, however much changes."""
 HEARTBEAT_SECONDS = 15.0
+GONE_SECONDS = 0.5
+"""How often is looked whether the page is still there: nobody tells when it was closed."""
 LIFE_SECONDS = 900.0
 """After so long the browser connects again, and is asked who it is."""
+
+log = structlog.get_logger("ledgergate.console")
 
 STREAM_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -59,21 +64,23 @@ class Streams:
         try:
             await answer.prepare(request)
             await answer.write(b"retry: 5000\n\n")
-            async for told in self._tell(since, look, still):
+            async for told in self._tell(request, since, look, still):
                 await answer.write(told)
         except ConnectionResetError:
             pass  # the page was closed
+        except Exception:  # the answer has begun: there is no other way left to tell
+            log.exception("stream_failed")
         finally:
             self._open[sid] -= 1
             if not self._open[sid]:
                 del self._open[sid]
         return answer
 
-    async def _tell(self, since: int | None, look: Look, still: Look) -> AsyncIterator[bytes]:
+    async def _tell(self, request: web.Request, since: int | None, look: Look, still: Look) -> AsyncIterator[bytes]:
         clock = asyncio.get_running_loop().time
         deadline = clock() + LIFE_SECONDS
         known: Mapping[str, Any] | None = None
-        while clock() < deadline and not self._stopping.is_set():
+        while clock() < deadline and not self._is_over(request):
             token = await self._store.change_token()
             try:
                 await still()
@@ -85,16 +92,17 @@ class Streams:
             if missed or (known is not None and found != known):
                 yield b"event: change\ndata: " + orjson.dumps(found) + b"\n\n"
             known = found
-            if not await self._changed(token):
+            if not await self._changed(request, token):
                 yield b": still here\n\n"
 
-    async def _changed(self, token: int) -> bool:
-        """Wait for a change of the store; return False when a heartbeat is due first."""
+    async def _changed(self, request: web.Request, token: int) -> bool:
+        """Wait for a change of the store; return False when a heartbeat is due first, or the stream is over."""
         waiting = asyncio.ensure_future(self._store.wait_for_change(self._heartbeat, since=token))
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done() or not waiting.result():
+            while not waiting.done() and not self._is_over(request):
+                await asyncio.wait({waiting, stopping}, timeout=GONE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done() or waiting.exception() is not None or not waiting.result():
                 return False
             await asyncio.wait({stopping}, timeout=self._quiet)
             return True
@@ -102,3 +110,7 @@ class Streams:
             for task in (waiting, stopping):
                 task.cancel()
             await asyncio.gather(waiting, stopping, return_exceptions=True)
+
+    def _is_over(self, request: web.Request) -> bool:
+        """Whether the gateway stops, or the page was closed."""
+        return self._stopping.is_set() or request.transport is None or request.transport.is_closing()

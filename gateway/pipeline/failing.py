@@ -54,7 +54,7 @@ def failed(
                 return _review(work, error, reason=reason, closing=None, now=now, kind="outcome_unknown")
             return Result(
                 status=JobStatus.FAILED, outcome="failed", error=told, reason=reason, close_intent=closing,
-                intent_result="refused", burn=True,
+                intent_result="refused", burn=True, customer=work.seen if work.customer is not None else None,
             )  # fmt: skip
 
 
@@ -69,4 +69,5 @@ def _review(
     return Result(
         status=JobStatus.NEEDS_REVIEW, outcome="review", error=told, reason=reason, review=review, close_intent=closing,
         intent_result="refused", stale=work.mapping_key if isinstance(error, StaleRecordError) else None,
+        customer=work.seen if work.customer is not None else None,
     )  # fmt: skip

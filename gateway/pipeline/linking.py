@@ -108,13 +108,7 @@ class Linking(Stage):
 
     def seen(self, work: Work) -> SeenCustomer | None:
         """Return what lists know of the customer from now on."""
-        job, customer = work.claimed.job, work.customer
-        if not job.entity_id:
-            return None
-        return SeenCustomer(
-            source=job.source, customer_id=job.entity_id, tenant_id=job.tenant_id, environment_id=job.environment_id,
-            name=customer.full_name if customer else "", email=customer.email if customer else "",
-        )  # fmt: skip
+        return work.seen
 
 
 def _candidate(judged: Judged) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from gateway.pipeline.settling import Result
 from gateway.registry import Registry
 from gateway.sources.base import Source
 from storage import Store
-from storage.records import Claimed, MappingKey, Review
+from storage.records import Claimed, MappingKey, Review, SeenCustomer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +36,17 @@ class Work:
         """Return what a person has once decided about this job, if anybody has; it may be carried out already."""
         decided = self.payload.get("decision")
         return decided if isinstance(decided, dict) else None
+
+    @property
+    def seen(self) -> SeenCustomer | None:
+        """Return what lists know of the customer from this attempt on."""
+        job, customer = self.claimed.job, self.customer
+        if not job.entity_id:
+            return None
+        return SeenCustomer(
+            source=job.source, customer_id=job.entity_id, tenant_id=job.tenant_id, environment_id=job.environment_id,
+            name=customer.full_name if customer else "", email=customer.email if customer else "",
+        )  # fmt: skip
 
     @property
     def source(self) -> Source:
