@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -20,12 +21,17 @@ HIDDEN = "[redacted]"
 
 def redact(text: str) -> str:
     """Return text without e-mail addresses and without what looks like a secret."""
-    return _SECRET.sub(rf"\1{HIDDEN}", _EMAIL.sub(HIDDEN, text))
+    return _SECRET.sub(rf"\1{HIDDEN}", _EMAIL.sub(HIDDEN, text) if "@" in text else text)
+
+
+@lru_cache(maxsize=512)
+def _is_hidden(key: str) -> bool:
+    return key in _PERSONAL_KEYS or _SECRET_KEYS.search(key) is not None
 
 
 def _keep_out(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if key in _PERSONAL_KEYS or _SECRET_KEYS.search(key):
+        if _is_hidden(key):
             event[key] = HIDDEN
         elif isinstance(value, str) and ("@" in value or "_" in value or " " in value):
             event[key] = redact(value)

@@ -62,6 +62,8 @@ def read_refusal(reply: Reply, *, sent: Iterable[str] = ()) -> Refusal:
     in public also look for `detail`, `message`, `errors`, and the framework behind the API (Django REST framework, by
     its looks) answers `{"<field>": ["…"]}`.
     """
+    if reply.status < 300:
+        return Refusal()
     body = _decoded(reply)
     error = body.get("error")
     inner: dict[str, Any] = error if isinstance(error, dict) else body

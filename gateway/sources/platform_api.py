@@ -32,6 +32,10 @@ class PlatformApi:
 
     async def get(self, path: str, **query: str) -> Any | None:
         """Read JSON, or None for 404. Raises GatewayError kinds."""
+        try:
+            return await self._ask("GET", path, None, query)
+        except SourceUnavailableError as error:
+            failed: SourceUnavailableError | None = error
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(2),
             wait=wait_random_exponential(multiplier=0.2, max=1.0),
@@ -39,6 +43,9 @@ class PlatformApi:
             reraise=True,
         ):
             with attempt:
+                if failed is not None:  # the try that was made above is the first
+                    told, failed = failed, None
+                    raise told
                 return await self._ask("GET", path, None, query)
         msg = "tenacity ends with an answer or raises"
         raise AssertionError(msg)
