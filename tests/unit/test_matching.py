@@ -27,7 +27,7 @@ def record(
     key: str = "1", name: str = "Ada Lovelace", email: str | None = "ada@example.com", **more: object
 ) -> Candidate:
     """Return a candidate; `email=None` means that it has none."""
-    return Candidate(**{"provider_entity_id": key, "name": name, "emails": (email,) if email else (), **more})
+    return Candidate(provider_entity_id=key, name=name, emails=(email,) if email else (), **more)
 
 
 ROWS = [
