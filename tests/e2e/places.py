@@ -45,7 +45,8 @@ class Place:
         pip = {"PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INPUT": "1"}
         pip["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
         # Of the plugins that lie there too, the ones that `ledgergate[testing]` brings.
-        pytest = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p pytest_asyncio.plugin -p pytest_aiohttp.plugin"}
+        plugins = "-p pytest_asyncio.plugin -p pytest_aiohttp.plugin"
+        pytest = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": plugins}
         return {**kept, **pip, **pytest, "PATH": path, **more}
 
     def run(self, *command: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
