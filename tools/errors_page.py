@@ -12,7 +12,8 @@ Made from the error classes by `python -m tools.errors_page`. Do not edit: chang
 A code is stable and for machines; it stands in the API's problem documents, in attempts, in logs, on the command line
 and in the console. *What happens* is what the gateway does by itself: `retry` on the schedule, `pause` the connection
 while its jobs wait, `fail` the job until a person retries it, `review` puts the question before a person, `none`
-concerns only the request that met it. *Written?* says whether something may have been created at the provider all the same.
+concerns only the request that met it. *Written?* says whether something may have been created at the provider all the
+same.
 
 The five errors of the product's specification are among them: customer not found (`customer_not_found`), email already
 exists (`email_already_exists`), invalid email format (`invalid_email`), missing required fields

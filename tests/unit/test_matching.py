@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,9 +24,7 @@ STRICT, BY_MAIL = MatchPolicy(), MatchPolicy(match=MatchOn.EMAIL)
 BY_NAME = MatchPolicy(adopt_on_name=AdoptOnName.IF_NO_CONFLICT)
 
 
-def record(
-    key: str = "1", name: str = "Ada Lovelace", email: str | None = "ada@example.com", **more: object
-) -> Candidate:
+def record(key: str = "1", name: str = "Ada Lovelace", email: str | None = "ada@example.com", **more: Any) -> Candidate:
     """Return a candidate; `email=None` means that it has none."""
     return Candidate(provider_entity_id=key, name=name, emails=(email,) if email else (), **more)
 
