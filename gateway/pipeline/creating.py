@@ -66,7 +66,7 @@ class Creating(Linking):
             intent = await self.store.begin_intent(new, job_id=job.job_id, fence=job.fence)
         except GuardBusyError:
             return wait_for_equal(attempts=job.attempts, now=now)
-        if self.now() - intent.started_at > FRESH:
+        if self.now() - intent.started_at > _freshness(connector.recovery()):
             return self.unknown(work, intent, ConnectorError("the process was stopped before the create was sent"))
         return await self.send(work, intent, why=decision.why)
 
@@ -125,6 +125,11 @@ class Creating(Linking):
     async def contest(self, work: Work, intent: Intent, error: DuplicateRefusedError | None) -> Result:
         """Find out who holds what was refused. Provided by contesting.py."""
         raise NotImplementedError
+
+
+def _freshness(recovery: Recovery) -> timedelta:
+    """Return how soon after its intent a create must be sent: long before look-ups may have proven it absent."""
+    return min(FRESH, timedelta(seconds=recovery.lookups[-1] / 2))
 
 
 def wait_for_equal(*, attempts: int, now: datetime) -> Result:

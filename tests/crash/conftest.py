@@ -1,0 +1,18 @@
+"""What crash tests start from: a place to get processes from, and how much of the matrix is run."""
+
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.crash.nursery import Nursery, open_nursery
+
+MOST = None if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 2
+"""How many calls of each kind are killed around: a few in a quick run, all in a thorough one."""
+
+
+@pytest.fixture
+async def nursery() -> AsyncIterator[Nursery]:
+    """A place to get processes from; all of them are gone at the end."""
+    async with open_nursery() as opened:
+        yield opened

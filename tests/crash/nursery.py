@@ -1,0 +1,103 @@
+"""Where tests get processes of the gateway from: started, watched, killed, and all gone at the end."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLED = -signal.SIGKILL
+POLL_SECONDS = 0.01
+
+
+class Child:
+    """One process of the gateway."""
+
+    def __init__(self, nursery: "Nursery", pid: int) -> None:
+        self._nursery, self.pid = nursery, pid
+        self.status: int | None = None
+
+    async def poll(self) -> int | None:
+        """Return how it has ended, None while it lives."""
+        if self.status is None:
+            self.status = await self._nursery.ask({"poll": self.pid}, "status")
+        return self.status
+
+    async def ended(self, *, within: float) -> int | None:
+        """Wait until it has ended, and return how; None if it lives on after so many seconds."""
+        deadline = time.monotonic() + within
+        while await self.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(POLL_SECONDS)
+        return self.status
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal; to one that has ended, nothing happens."""
+        if self.status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    async def terminate(self) -> int:
+        """Stop it as an operator does, and return the exit code."""
+        self.kill(signal.SIGTERM)
+        status = await self.ended(within=20)
+        assert status is not None, "it did not stop"
+        return status
+
+
+class Nursery:
+    """Starts processes through the zygote."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._turn = asyncio.Lock()
+        self._children: list[Child] = []
+
+    async def start(self, env: Mapping[str, str], *, stderr: Path, driven: bool = False) -> Child:
+        """Start a process of the gateway with these settings."""
+        order = {"start": {"env": dict(env), "stderr": str(stderr), "driven": driven}}
+        child = Child(self, await self.ask(order, "pid"))
+        self._children.append(child)
+        return child
+
+    async def ask(self, order: Mapping[str, Any], wanted: str) -> Any:
+        """Send one order, and return one member of the answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        async with self._turn:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            await self._process.stdin.drain()
+            line = await self._process.stdout.readline()
+        assert line, "the zygote is gone"
+        return json.loads(line)[wanted]
+
+    async def clear(self) -> None:
+        """Kill what still lives."""
+        for child in self._children:
+            if await child.poll() is None:
+                child.kill()
+                await child.ended(within=10)
+
+
+@asynccontextmanager
+async def open_nursery() -> AsyncIterator[Nursery]:
+    """Start the zygote, and end it with all that it has started."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LEDGERGATE_", "PYTEST_"))}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.crash.zygote", cwd=ROOT, env=clean, stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    nursery = Nursery(process)
+    try:
+        yield nursery
+    finally:
+        await nursery.clear()
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
