@@ -4,7 +4,7 @@ PY := .venv/bin/python
 SOURCES := $(wildcard gateway connectors storage tests bench tools examples/*/src run.py)
 STYLED := $(SOURCES) $(wildcard examples/*/tests)
 
-.PHONY: help demo run test check lint format types imports docs bench bench-plot soak lock clean install install-dev
+.PHONY: help demo run test check lint format types imports docs screenshots bench bench-plot soak lock clean install install-dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,6 +44,9 @@ imports: install-dev ## who may import whom
 
 docs: install-dev ## only the tests of the documentation
 	@$(PY) -m pytest tests/unit/test_docs.py $(PYTEST_ARGS)
+
+screenshots: install-dev ## the pictures of README and docs, from a day of traffic played for them; needs chromium
+	@$(PY) -m tests.browser.screenshots
 
 bench: install-dev ## measure, and print the figures; BENCH_ARGS=--quick takes a minute
 	@$(PY) -m bench $(BENCH_ARGS)

@@ -24,8 +24,8 @@ NARROW = 360
 CHECKS = Path(__file__).with_name("checks.js").read_text("utf-8")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--force-device-scale-factor=1",
-    "--hide-scrollbars", "--lang=en-GB",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--force-device-scale-factor=1", "--hide-scrollbars",
 )  # fmt: skip
 
 

@@ -47,7 +47,8 @@ async def show(visit: Visit) -> web.StreamResponse:
     body = await visit.operations.deliveries.body(delivery.delivery_id, visit.scope) if delivery.body_kept else None
     view = "raw" if visit.asked("view") == "raw" else "pretty"
     return await visit.page(
-        "delivery.html", delivery=delivery, jobs=jobs, way=way_of(delivery, jobs), view=view, body=_shown(body, view),
+        "delivery.html", delivery=delivery, names=await visit.names([delivery.entity_id]),
+        jobs=jobs, way=way_of(delivery, jobs), view=view, body=_shown(body, view),
         cut=body is not None and len(body) > MAX_SHOWN, headers=_headers(delivery),
         live=await visit.live("delivery", id=delivery.delivery_id),
     )  # fmt: skip

@@ -53,7 +53,8 @@ async def show(visit: Visit) -> web.StreamResponse:
             mapping = None
     reviews = await visit.console.store.list_reviews(visit.scope, job_id=job.job_id, limit=20)
     return await visit.page(
-        "job.html", job=job, mapping=mapping, reviews=reviews.items, live=await visit.live("job", id=job.job_id),
+        "job.html", job=job, names=await visit.names([job.entity_id]), mapping=mapping,
+        reviews=reviews.items, live=await visit.live("job", id=job.job_id),
         schedule=visit.console.settings.retry_schedule,
     )  # fmt: skip
 
