@@ -97,10 +97,18 @@ async def _next(listing: Callable[..., Awaitable[Any]]) -> None:
     await listing(HERE, limit=1, cursor=first.next_cursor)
 
 
+async def _claim_beside_a_busy_customer(store: Store) -> None:
+    """Thousands of jobs of one customer are due, of which one runs, and one job of another."""
+    await store.add_job(make_job("beside", connection="crowded"), now=T0)
+    await store.claim_jobs({"crowded": 4}, owner="w1", now=T0, lease=LEASE)
+    await store.claim_jobs({"crowded": 4}, owner="w1", now=T0, lease=LEASE)
+
+
 HOT: dict[str, Call] = {
     "add": lambda s: s.add_delivery(make_delivery("fresh")),
     "add a repeat": lambda s: s.add_delivery(make_delivery("old_1")),
     "dispatch, claim, begin, settle": _claim_and_settle,
+    "claim beside a busy customer": _claim_beside_a_busy_customer,
     "a lease expires": _lease_expires,
     "claim deliveries": lambda s: s.claim_deliveries(now=T0, lease=LEASE, limit=10),
     "known subjects": lambda s: s.known_subjects("flex", ["inv_1", "inv_x"]),
@@ -165,10 +173,12 @@ PAST = {
     },
     "jobs": {
         "job_id": "'job_0' || i", "kind": "'ensure_customer'", "source": "'flex'", "tenant_id": "'tenant_a'",
-        "environment_id": "'prod'", "gate": "'nomod'", "lock_key": "'past_' || i", "delivery_id": "'dlv_0' || i",
+        "environment_id": "'prod'", "gate": "CASE i % 4 WHEN 3 THEN 'crowded' ELSE 'nomod' END", "attempts": "1",
+        "lock_key": "CASE i % 4 WHEN 3 THEN 'crowded' ELSE 'past_' || i END", "delivery_id": "'dlv_0' || i",
         "connection": "'nomod'", "entity_type": "'customer'", "entity_id": "'past_' || i", "subject": "'past_' || i",
         "dispatch": "0", "status": "CASE i % 2 WHEN 0 THEN 'succeeded' ELSE 'pending' END",
-        "outcome": "CASE i % 2 WHEN 0 THEN 'done' END", "next_attempt_at": f"{micros(T0)} + 100000000000 + i",
+        "outcome": "CASE i % 2 WHEN 0 THEN 'done' END",
+        "next_attempt_at": f"{micros(T0)} + CASE i % 4 WHEN 3 THEN -1000000000000 ELSE 100000000000 END + i",
         "created_at": "1", "updated_at": "1",
     },
     "attempts": {"job_id": "'job_0' || i", "number": "1", "started_at": "1", "finished_at": "1", "outcome": "'done'",

@@ -7,6 +7,7 @@ from storage import rows, values
 from storage.postgres.connection import Session, columns
 from storage.postgres.database import Database
 from storage.postgres.driver import AVOIDABLE
+from storage.postgres.parking import call_next
 from storage.records import Claimed, EntityMapping, Intent, Job, MappingStatus
 from storage.rows import Row
 from storage.scalars import micros, moment_or_none
@@ -22,6 +23,8 @@ back AS (
     RETURNING j.job_id, j.attempts, coalesce(j.claimed_at, $1) AS begun, coalesce(gone.lease_owner, '') AS worker)
 INSERT INTO attempts (job_id, number, started_at, finished_at, outcome, worker)
 SELECT job_id, attempts, begun, $1, 'lease_expired', worker FROM back"""
+# Takes the first of each lock key that is free, and parks the others (storage/postgres/parking.py). Where the holder of
+# a key is being settled at this moment, its row is locked: those who wait for it are left alone until the next claim.
 _CLAIM = """
 WITH room AS (
     SELECT r.gate, r.free FROM unnest($1::text[], $2::bigint[]) AS r (gate, free)
@@ -32,20 +35,34 @@ due AS (
       FROM room CROSS JOIN LATERAL (
         SELECT j.number, j.lock_key, j.next_attempt_at FROM jobs j
          WHERE j.status = 'pending' AND j.gate = room.gate AND j.next_attempt_at <= $3
-           AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.status = 'running' AND r.lock_key = j.lock_key)
          ORDER BY j.next_attempt_at, j.number LIMIT room.free * 2 + 8
          FOR UPDATE OF j SKIP LOCKED) d),
+held AS (
+    SELECT lock_key FROM jobs WHERE status = 'running' AND lock_key IN (SELECT lock_key FROM due)),
+holders AS (
+    SELECT lock_key, lease_until FROM jobs WHERE status = 'running' AND lock_key IN (SELECT lock_key FROM held)
+       FOR SHARE SKIP LOCKED),
 firsts AS (
-    SELECT DISTINCT ON (lock_key) number, gate, free, next_attempt_at FROM due
-     ORDER BY lock_key, next_attempt_at, number),
+    SELECT DISTINCT ON (lock_key) number, lock_key, gate, free, next_attempt_at FROM due
+     WHERE lock_key NOT IN (SELECT lock_key FROM held) ORDER BY lock_key, next_attempt_at, number),
 placed AS (
-    SELECT number, free, row_number() OVER (PARTITION BY gate ORDER BY next_attempt_at, number) AS place FROM firsts),
+    SELECT number, lock_key, free, row_number() OVER (PARTITION BY gate ORDER BY next_attempt_at, number) AS place
+      FROM firsts),
+chosen AS (
+    SELECT number, lock_key FROM placed WHERE place <= free),
+parked AS (
+    UPDATE jobs j SET parked_at = coalesce(j.parked_at, j.next_attempt_at), next_attempt_at = w.until
+      FROM (SELECT due.number, holders.lease_until AS until FROM due JOIN holders USING (lock_key)
+            UNION ALL
+            SELECT due.number, $5 FROM due JOIN chosen USING (lock_key) WHERE due.number <> chosen.number) w
+     WHERE j.number = w.number RETURNING 1),
 taken AS (
     UPDATE jobs j SET status = 'running', fence = fence + 1, lease_owner = $4, lease_until = $5, claimed_at = $3,
-                      updated_at = $3
-      FROM placed WHERE j.number = placed.number AND placed.place <= placed.free
+                      updated_at = $3, next_attempt_at = coalesce(j.parked_at, j.next_attempt_at), parked_at = NULL
+      FROM chosen WHERE j.number = chosen.number
     RETURNING j.*)
-SELECT * FROM taken ORDER BY next_attempt_at, number"""
+SELECT taken.*, p.parked FROM (SELECT count(*) AS parked FROM parked) p LEFT JOIN taken ON true
+ ORDER BY taken.next_attempt_at, taken.number"""
 _MAPPINGS = """
 SELECT m.* FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k (source, entity_type, entity_id, connection)
   JOIN mappings m USING (source, entity_type, entity_id, connection)"""
@@ -67,7 +84,7 @@ _HELD = """
 _EXTEND = f"UPDATE jobs j SET lease_until = $4 {_HELD} RETURNING j.job_id"
 _RELEASE = f"""
 UPDATE jobs j SET status = 'pending', lease_owner = NULL, lease_until = NULL, next_attempt_at = $4, updated_at = $4
-{_HELD}"""
+{_HELD} RETURNING j.lock_key"""
 _NEXT = """
 SELECT min(at) FROM (
     SELECT min(lease_until) AS at FROM jobs WHERE status = 'running'
@@ -75,7 +92,8 @@ SELECT min(at) FROM (
     SELECT (SELECT min(next_attempt_at) FROM jobs
              WHERE status = 'pending' AND gate = g.gate AND next_attempt_at > $2)
       FROM unnest($1::text[]) AS g (gate)) times"""
-_TRIES = 5
+MAX_LOOKS = 16
+"""How often one claim looks on, past jobs that had to be parked, before it leaves the rest to the next claim."""
 Keys = list[tuple[str, str, str, str]]
 
 
@@ -92,11 +110,10 @@ class Claims:
         Jobs of a paused or removed connection are not taken. Leases that have ended are given back first.
         """
         at, until = micros(now), micros(now + lease)
-        gates = [list(room), list(room.values())]
 
         async def work(db: Session) -> list[Claimed]:
             await db.execute(_GIVE_BACK, at)
-            return await _with_subjects(db, await _claim(db, gates, at, owner, until))
+            return await _with_subjects(db, await _claim(db, room, at, owner, until))
 
         return await self._db.run(work)
 
@@ -112,7 +129,7 @@ class Claims:
         """Hand back jobs that were claimed and not begun, or whose attempt was stopped: they are due at once."""
         if held:
             bound = (list(held), list(held.values()), owner, micros(now))
-            await self._db.run(lambda db: db.execute(_RELEASE, *bound), rings=True)
+            await self._db.write(lambda db: _release(db, bound))
 
     async def next_due(self, gates: Sequence[str], *, after: datetime) -> datetime | None:
         """Return when the next job of these gates falls due, later than `after`, or a lease ends; None for never.
@@ -122,14 +139,27 @@ class Claims:
         return moment_or_none(await self._db.run(lambda db: db.value(_NEXT, list(gates), micros(after))))
 
 
-async def _claim(db: Session, gates: Sequence[object], at: int, owner: str, until: int) -> Sequence[Row]:
-    """Take jobs. Where another node takes one with the same lock key at this very moment, look again."""
-    for _ in range(_TRIES):
+async def _claim(db: Session, room: Mapping[str, int], at: int, owner: str, until: int) -> list[Row]:
+    """Take jobs. Where others had to be parked, look on; where another node was first by a moment, look again."""
+    free, taken = dict(room), list[Row]()
+    for _ in range(MAX_LOOKS):
         try:
-            return await db.rows(_CLAIM, *gates, at, owner, until)
+            found = await db.rows(_CLAIM, list(free), list(free.values()), at, owner, until)
         except AVOIDABLE:
             continue
-    return []
+        for row in found:
+            if row["number"] is not None:
+                taken.append(row)
+                free[row["gate"]] -= 1
+        if not found[0]["parked"]:
+            break
+    return taken
+
+
+async def _release(db: Session, held: Sequence[object]) -> None:
+    freed = await db.rows(_RELEASE, *held)
+    if freed:
+        await call_next(db, [row["lock_key"] for row in freed])
 
 
 async def _with_subjects(db: Session, claimed: Sequence[Row]) -> list[Claimed]:

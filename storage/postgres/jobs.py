@@ -27,10 +27,12 @@ SELECT job_id, kind, source, tenant_id, environment_id, gate, lock_key, delivery
  ORDER BY place"""
 _ATTEMPTS = "SELECT * FROM attempts WHERE job_id = $1 ORDER BY number"
 _RETRY = """
-UPDATE jobs SET status = 'pending', outcome = NULL, failures = 0, next_attempt_at = $1, updated_at = $1
+UPDATE jobs SET status = 'pending', outcome = NULL, failures = 0, next_attempt_at = $1, parked_at = NULL,
+                updated_at = $1
  WHERE job_id = $2"""
 _CANCEL = """
-UPDATE jobs SET status = 'cancelled', outcome = 'cancelled', reason = $3, next_attempt_at = NULL, updated_at = $1
+UPDATE jobs SET status = 'cancelled', outcome = 'cancelled', reason = $3, next_attempt_at = NULL, parked_at = NULL,
+                updated_at = $1
  WHERE job_id = $2"""
 _END_REVIEW = """
 UPDATE reviews SET status = 'resolved', decision = $3, resolved_at = $1 WHERE job_id = $2 AND status = 'open'"""

@@ -9,6 +9,7 @@ from storage.postgres.database import Database
 from storage.postgres.intents import assert_free, close_intent, close_open_intent, mark_looked
 from storage.postgres.jobs import insert_jobs
 from storage.postgres.mappings import link, mark_stale, mark_written_back
+from storage.postgres.parking import call_next
 from storage.postgres.reviews import insert_review
 from storage.postgres.rollup import roll_up
 from storage.records import JobStatus, Settlement
@@ -22,7 +23,7 @@ WITH held AS (
      WHERE job_id = $1 AND fence = $2 AND status = 'running' AND lease_owner = $3 FOR UPDATE),
 its_delivery AS (
     SELECT 1 FROM deliveries WHERE delivery_id = (SELECT delivery_id FROM held) FOR UPDATE)
-SELECT held.attempts, (SELECT count(*) FROM its_delivery) FROM held"""
+SELECT held.attempts, held.lock_key, (SELECT count(*) FROM its_delivery) FROM held"""
 _SETTLE = """
 WITH tried AS (
     INSERT INTO attempts (job_id, number, started_at, finished_at, outcome, error, exchanges, decision, worker)
@@ -61,6 +62,7 @@ async def _settle(db: Session, s: Settlement) -> None:
     if s.customer is not None:
         await see_customers(db, [s.customer], now)
     row = await _write_job(db, s, number=held["attempts"] + 1)
+    await call_next(db, [held["lock_key"]])
     await insert_jobs(db, [(follow_up, row["dispatch"]) for follow_up in s.follow_ups], now)
     if s.review is not None:
         await insert_review(db, s.review, rows.job(row), now)

@@ -10,6 +10,7 @@ from storage.scalars import micros, moment_or_none
 from storage.sqlite.database import Database
 from storage.sqlite.intents import open_intent
 from storage.sqlite.mappings import read_mapping
+from storage.sqlite.parking import call_next, park
 
 _EXPIRED = "SELECT * FROM jobs WHERE status = 'running' AND lease_until <= ?"
 _GIVE_BACK = """
@@ -21,23 +22,25 @@ INSERT INTO attempts (job_id, number, started_at, finished_at, outcome, worker)
 VALUES (?, ?, ?, ?, 'lease_expired', ?)"""
 _GATE = "SELECT status FROM connections WHERE name = ?"
 _DUE = """
-SELECT job_id, lock_key FROM jobs j
- WHERE status = 'pending' AND gate = :gate AND next_attempt_at <= :now
-   AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.status = 'running' AND r.lock_key = j.lock_key)
- ORDER BY next_attempt_at, number LIMIT :limit"""
+SELECT number, lock_key, (SELECT lease_until FROM jobs r WHERE r.status = 'running' AND r.lock_key = j.lock_key) AS held
+  FROM jobs j WHERE status = 'pending' AND gate = ? AND next_attempt_at <= ?
+ ORDER BY next_attempt_at, number LIMIT ?"""
 _TAKE = """
-UPDATE jobs SET status = 'running', fence = fence + 1, lease_owner = ?, lease_until = ?, claimed_at = ?, updated_at = ?
- WHERE job_id = ? RETURNING *"""
+UPDATE jobs SET status = 'running', fence = fence + 1, lease_owner = ?, lease_until = ?, claimed_at = ?, updated_at = ?,
+                next_attempt_at = coalesce(parked_at, next_attempt_at), parked_at = NULL
+ WHERE number = ? RETURNING *"""
 _HELD = "job_id = ? AND fence = ? AND status = 'running' AND lease_owner = ?"
 _EXTEND = f"UPDATE jobs SET lease_until = ? WHERE {_HELD}"
 _RELEASE = f"""
 UPDATE jobs SET status = 'pending', lease_owner = NULL, lease_until = NULL, next_attempt_at = ?, updated_at = ?
- WHERE {_HELD}"""
+ WHERE {_HELD} RETURNING lock_key"""
 _DONE_BEFORE = """
 SELECT 1 FROM jobs
  WHERE subject = ? AND connection = ? AND kind = ? AND status = 'succeeded' AND outcome = 'done' AND source = ?
    AND job_id <> ? LIMIT 1"""
 _LEASE_ENDS = "SELECT min(lease_until) FROM jobs WHERE status = 'running'"
+MAX_LOOKS = 16
+"""How often one claim looks on, past jobs that had to be parked, before it leaves the rest to the next claim."""
 _NEXT = "SELECT min(next_attempt_at) FROM jobs WHERE status = 'pending' AND gate = ? AND next_attempt_at > ?"
 
 
@@ -60,8 +63,8 @@ class Claims:
             claimed: list[Claimed] = []
             for gate, free in room.items():
                 if free > 0 and _is_open(db, gate):
-                    taken = [db.execute(_TAKE, (owner, until, at, at, job_id)) for job_id in _due(db, gate, free, at)]
-                    claimed += [_with_subject(db, rows.job(found.fetchone())) for found in taken]
+                    taken = _take(db, gate, free, at=at, owner=owner, until=until)
+                    claimed += [_with_subject(db, rows.job(row)) for row in taken]
             return claimed
 
         return await self._db.write(work)
@@ -79,9 +82,15 @@ class Claims:
     async def release_jobs(self, held: Mapping[str, int], *, owner: str, now: datetime) -> None:
         """Hand back jobs that were claimed and not begun, or whose attempt was stopped: they are due at once."""
         at = micros(now)
-        pieces = [(at, at, job_id, fence, owner) for job_id, fence in held.items()]
-        if pieces:
-            await self._db.write(lambda db: db.executemany(_RELEASE, pieces).rowcount)
+
+        def work(db: sqlite3.Connection) -> None:
+            for job_id, fence in held.items():
+                freed = db.execute(_RELEASE, (at, at, job_id, fence, owner)).fetchone()
+                if freed is not None:
+                    call_next(db, freed["lock_key"])
+
+        if held:
+            await self._db.write(work)
 
     async def next_due(self, gates: Sequence[str], *, after: datetime) -> datetime | None:
         """Return when the next job of these gates falls due, later than `after`, or a lease ends; None for never.
@@ -111,13 +120,23 @@ def _is_open(db: sqlite3.Connection, gate: str) -> bool:
     return row is None or row["status"] == "active"
 
 
-def _due(db: sqlite3.Connection, gate: str, free: int, at: int) -> list[str]:
-    """Return up to `free` jobs that may run now, the longest due first, one for each lock key."""
-    first: dict[str, str] = {}
-    for job_id, lock_key in db.execute(_DUE, {"gate": gate, "now": at, "limit": free * 2 + 8}):
-        if len(first) < free:
-            first.setdefault(lock_key, job_id)
-    return list(first.values())
+def _take(db: sqlite3.Connection, gate: str, free: int, *, at: int, owner: str, until: int) -> list[sqlite3.Row]:
+    """Take up to `free` jobs that may run now, the longest due first, one for each lock key; the others are parked."""
+    taken: list[sqlite3.Row] = []
+    keys: set[str] = set()
+    for _ in range(MAX_LOOKS):
+        found = db.execute(_DUE, (gate, at, 2 * (free - len(taken)) + 8)).fetchall()
+        waiting = []
+        for number, lock_key, held in found:
+            if held is not None or lock_key in keys:
+                waiting.append((held or until, number))
+            elif len(taken) < free:
+                keys.add(lock_key)
+                taken.append(db.execute(_TAKE, (owner, until, at, at, number)).fetchone())
+        park(db, waiting)
+        if len(taken) == free or not waiting:
+            break
+    return taken
 
 
 def _with_subject(db: sqlite3.Connection, job: Job) -> Claimed:

@@ -21,10 +21,11 @@ INSERT INTO jobs (job_id, kind, source, tenant_id, environment_id, gate, lock_ke
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)"""
 _ATTEMPTS = "SELECT * FROM attempts WHERE job_id = ? ORDER BY number"
 _RETRY = """
-UPDATE jobs SET status = 'pending', outcome = NULL, failures = 0, next_attempt_at = ?, updated_at = ?
+UPDATE jobs SET status = 'pending', outcome = NULL, failures = 0, next_attempt_at = ?, parked_at = NULL, updated_at = ?
  WHERE job_id = ?"""
 _CANCEL = """
-UPDATE jobs SET status = 'cancelled', outcome = 'cancelled', reason = ?, next_attempt_at = NULL, updated_at = ?
+UPDATE jobs SET status = 'cancelled', outcome = 'cancelled', reason = ?, next_attempt_at = NULL, parked_at = NULL,
+                updated_at = ?
  WHERE job_id = ?"""
 _END_REVIEW = """
 UPDATE reviews SET status = 'resolved', decision = ?, resolved_at = ? WHERE job_id = ? AND status = 'open'"""

@@ -12,6 +12,7 @@ from storage.sqlite.database import Database
 from storage.sqlite.intents import assert_free, close_intent, close_open_intent, mark_looked
 from storage.sqlite.jobs import insert_job
 from storage.sqlite.mappings import link, mark_stale, mark_written_back
+from storage.sqlite.parking import call_next
 from storage.sqlite.reviews import insert_review
 from storage.sqlite.rollup import roll_up
 
@@ -59,6 +60,7 @@ def _settle(db: sqlite3.Connection, s: Settlement) -> None:
             micros_or_none(s.due_at), s.entity_id, s.lock_key, dumps(s.payload), micros(now), s.job_id,
         ),
     ).fetchone()  # fmt: skip
+    call_next(db, held["lock_key"])
     for follow_up in s.follow_ups:
         insert_job(db, follow_up, now, dispatch=row["dispatch"])
     if s.review is not None:

@@ -79,6 +79,56 @@ class ClaimContract(StoreFixtures):
         found = [*await claim(store, nomod=2), *await claim(store, nomod=2), *await claim(store, nomod=2)]
         assert sorted(claimed.job.entity_id or "" for claimed in found) == ["busy", "free"]
 
+    async def test_jobs_of_one_customer_run_one_after_the_other_in_their_order(self, store: Store) -> None:
+        """However many wait, the end of one calls the next: none waits for a lease to end."""
+        for i in range(40):
+            await store.add_job(make_job("busy", due=-100 + i), now=T0)
+        for i in range(40):
+            claimed = await claim_one(store)
+            assert (claimed.job.next_attempt_at, await claim(store)) == (at(-100 + i), [])
+            await store.settle(make_settlement(claimed))
+        assert dict((await store.backlog()).jobs) == {}
+
+    async def test_who_waits_for_a_lock_gets_it_when_it_is_handed_back(self, store: Store) -> None:
+        await store.add_job(make_job("busy", due=-2), now=T0)
+        await store.add_job(make_job("busy", due=-1), now=T0)
+        first = await claim_one(store)
+        assert await claim(store) == []
+        await store.release_jobs({first.job.job_id: first.job.fence}, owner="w1", now=at(5))
+        second = await claim_one(store)
+        assert second.job.next_attempt_at == at(-1)
+        await store.settle(make_settlement(second, JobStatus.PENDING, next_attempt_at=at(99)))
+        assert (await claim_one(store, seconds=5)).job.job_id == first.job.job_id
+
+    async def test_who_waits_for_a_worker_that_has_gone_gets_on_when_its_lease_ends(self, store: Store) -> None:
+        jobs = [make_job("busy", due=-3 + i) for i in range(3)]
+        for job in jobs:
+            await store.add_job(job, now=T0)
+        await claim_one(store)
+        assert await claim(store, seconds=1) == []
+        order = []
+        for _ in jobs:
+            claimed = await claim_one(store, seconds=31, owner="w2")
+            order.append(claimed.job.job_id)
+            await store.settle(make_settlement(claimed, owner="w2", seconds=32))
+        assert order == [jobs[1].job_id, jobs[2].job_id, jobs[0].job_id]
+
+    async def test_one_that_waits_for_a_lock_can_be_cancelled_and_retried(self, store: Store) -> None:
+        jobs = [make_job("busy", due=-9 + i) for i in range(4)]
+        for job in jobs:
+            await store.add_job(job, now=T0)
+        first = await claim_one(store)
+        assert await claim(store) == []
+        await store.cancel_job(jobs[1].job_id, now=at(1), reason="r")
+        await store.retry_job(jobs[3].job_id, now=at(1))
+        await store.settle(make_settlement(first, seconds=2))
+        found = [await claim_one(store, seconds=2)]
+        await store.settle(make_settlement(found[0], seconds=3))
+        found.append(await claim_one(store, seconds=3))
+        await store.settle(make_settlement(found[1], seconds=4))
+        assert [each.job.job_id for each in found] == [jobs[2].job_id, jobs[3].job_id]
+        assert await claim(store, seconds=99) == []
+
     async def test_claims_at_the_same_time_are_disjoint(self, store: Store, twin: Store) -> None:
         for i in range(60):
             await store.add_job(make_job(f"cust_{i % 20}"), now=T0)

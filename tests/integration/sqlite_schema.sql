@@ -17,6 +17,7 @@ CREATE INDEX jobs_error ON jobs (error_code) WHERE error_code IS NOT NULL;
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE status = 'running';
 CREATE UNIQUE INDEX jobs_lock ON jobs (lock_key) WHERE status = 'running';
 CREATE INDEX jobs_open ON jobs (status) WHERE status NOT IN ('succeeded', 'cancelled');
+CREATE INDEX jobs_parked ON jobs (lock_key, parked_at) WHERE parked_at IS NOT NULL;
 CREATE INDEX jobs_subject ON jobs (subject, connection, kind) WHERE status = 'succeeded' AND outcome = 'done';
 CREATE INDEX jobs_tenant ON jobs (tenant_id, environment_id);
 CREATE INDEX mappings_connection ON mappings (connection);
@@ -165,6 +166,7 @@ CREATE TABLE jobs (
     lease_until     INTEGER,
     claimed_at      INTEGER,
     next_attempt_at INTEGER,
+    parked_at       INTEGER, -- while it waits for another with its lock key: when it was due
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL
 ) STRICT;

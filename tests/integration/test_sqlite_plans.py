@@ -19,7 +19,7 @@ HARMLESS = ("SCAN json_each", "SCAN CONSTANT ROW", "SCAN (", "SCAN gates")
 FILL = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
 INSERT INTO {table} ({columns}) SELECT {values} FROM n"""
-FEW, MANY = 300, 30_000
+FEW, MANY = 2_500, 50_000
 
 
 async def gather_past(store: SqliteStore, count: int) -> None:
@@ -114,7 +114,7 @@ async def test_a_scan_would_be_noticed(traced: Traced) -> None:
     assert [scan.split(":")[0] for scan in traced.scans()] == ["SCAN jobs"]
 
 
-async def test_a_hundred_times_as_much_past_costs_no_more(tmp_path: Path) -> None:
+async def test_twenty_times_as_much_past_costs_no_more(tmp_path: Path) -> None:
     """Counted in steps of SQLite's machine, which depend on nothing but the statements and the data."""
     steps: dict[str, list[int]] = {what: [] for what in HOT}
     for past in (FEW, MANY):
@@ -128,6 +128,6 @@ async def test_a_hundred_times_as_much_past_costs_no_more(tmp_path: Path) -> Non
         steps.setdefault("control", []).append(traced.steps)
         await traced.store.close()
     control = steps.pop("control")
-    assert control[1] > 20 * control[0]
+    assert control[1] > 10 * control[0]
     grown = {what: counts for what, counts in steps.items() if counts[1] > 1.3 * counts[0] + 1000}
     assert grown == {}

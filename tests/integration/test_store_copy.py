@@ -222,6 +222,8 @@ def _plain(value: Any) -> str:
     """Return all of a record, with what its `repr` leaves out; PostgreSQL knows no NUL in a text."""
     if isinstance(value, list | tuple):
         return repr([_plain(each) for each in value])
-    return repr(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value).replace(
-        "\\x00", "\ufffd"
-    )
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return repr(sorted((key, _plain(each)) for key, each in value.items()))
+    return repr(value).replace("\\x00", "\ufffd")

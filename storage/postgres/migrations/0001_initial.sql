@@ -141,12 +141,14 @@ CREATE TABLE jobs (
     lease_until     BIGINT,
     claimed_at      BIGINT,
     next_attempt_at BIGINT,
+    parked_at       BIGINT, -- while it waits for another with its lock key: when it was due
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL
 );
 
 CREATE INDEX jobs_due ON jobs (gate, next_attempt_at, number) WHERE status = 'pending';
 CREATE UNIQUE INDEX jobs_lock ON jobs (lock_key) WHERE status = 'running';
+CREATE INDEX jobs_parked ON jobs (lock_key, parked_at, number) WHERE parked_at IS NOT NULL;
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE status = 'running';
 CREATE INDEX jobs_tenant ON jobs (tenant_id, environment_id, number);
 CREATE INDEX jobs_delivery ON jobs (delivery_id, number);

@@ -143,12 +143,14 @@ CREATE TABLE jobs (
     lease_until     INTEGER,
     claimed_at      INTEGER,
     next_attempt_at INTEGER,
+    parked_at       INTEGER, -- while it waits for another with its lock key: when it was due
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX jobs_due ON jobs (gate, next_attempt_at) WHERE status = 'pending';
 CREATE UNIQUE INDEX jobs_lock ON jobs (lock_key) WHERE status = 'running';
+CREATE INDEX jobs_parked ON jobs (lock_key, parked_at) WHERE parked_at IS NOT NULL;
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE status = 'running';
 CREATE INDEX jobs_tenant ON jobs (tenant_id, environment_id);
 CREATE INDEX jobs_delivery ON jobs (delivery_id);
