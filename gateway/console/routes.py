@@ -125,7 +125,7 @@ def register(app: web.Application) -> None:
     for route in ROUTES:
         handler, path = guarded(route), ROOT + route.path
         if route.method == "GET":
-            app.router.add_get(path, handler)
+            app.router.add_get(path, handler, allow_head=route.handler is not live.stream)
         else:
             app.router.add_route(route.method, path, handler)
     app.router.add_get(f"{ROOT}/", guarded(Route("GET", "/", overview.show)))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import aiohttp_jinja2
 import jinja2
@@ -129,7 +129,7 @@ class Visit:
 
     def go(self, path: str, said: str = "", *, tone: str = GOOD) -> web.Response:
         """Send the browser to another page of the console, with something to say there."""
-        answer = web.Response(status=303, headers={"Location": ROOT + path})
+        answer = web.Response(status=303, headers={"Location": ROOT + quote(path, safe="/?&=%+,:@~-._")})
         if said:
             payload = orjson.dumps({"sid": self.session.sid, "text": said[:MAX_NOTE], "tone": tone})
             self.write_cookie(answer, NOTE_COOKIE, self.console.sessions.sign("note", payload), seconds=NOTE_SECONDS)

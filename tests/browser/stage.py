@@ -1,17 +1,12 @@
 """A gateway on a thread of its own, so that tests can wait for a browser while it works."""
 
 import asyncio
-import re
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway import keys
-from gateway.access import Role
-from gateway.console.routes import ROUTES
-from gateway.console.visit import ROOT
-from tests.configuring import ENVIRONMENT, TENANT
+from gateway.console.visit import CONSOLE
 from tests.harness import Rig
 
 T = TypeVar("T")
@@ -43,6 +38,7 @@ class Stage:
     def start(self) -> None:
         """Start the simulators and the gateway."""
         self.run(self.rig.start())
+        self.rig.gateway.app[CONSOLE].streams._quiet = 0.05  # pages hear sooner, so that nobody waits for them
 
     def stop(self) -> None:
         """Stop all."""
@@ -52,18 +48,3 @@ class Stage:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(SECONDS)
             self._loop.close()
-
-    async def key(self, role: Role) -> str:
-        """Make a key of the tests' tenant."""
-        access = self.rig.gateway.app[keys.ACCESS]
-        made = await access.create(str(role), tenant_id=TENANT, environment_id=ENVIRONMENT, role=role, actor="tests")
-        return made[1]
-
-    @staticmethod
-    def allows(role: Role, path: str) -> bool:
-        """Whether a role may send a form there."""
-        for route in ROUTES:
-            pattern = re.sub(r"{\w+(?::[^}]*)?}", "[^/]+", ROOT + route.path)
-            if route.method == "POST" and re.fullmatch(pattern, path):
-                return route.needs is None or (role.covers(route.needs) and not route.everywhere)
-        return False

@@ -113,14 +113,19 @@ class Page:
         """The gateway's own address."""
         return URL(self.url).origin()
 
-    def form(self, action: str, *, holding: str = "") -> Form:
-        """Return the form that goes there, and has a field of this name or a button with this value."""
+    @property
+    def forms(self) -> list[Form]:
+        """All forms of the page."""
         reader = _Reader()
         reader.feed(self.html)
-        for each in reader.forms:
+        return reader.forms
+
+    def form(self, action: str, *, holding: str = "") -> Form:
+        """Return the form that goes there, and has a field of this name or a button with this value."""
+        for each in self.forms:
             if each.action == ROOT + action and (not holding or holding in each.fields or holding in each.buttons):
                 return each
-        raise AssertionError(f"no form for {action}: {[each.action for each in reader.forms]}")
+        raise AssertionError(f"no form for {action}: {[each.action for each in self.forms]}")
 
 
 class Browser:

@@ -164,6 +164,33 @@ async def test_the_admin_key_may_do_all_of_it(rig: Rig, who: Browsers) -> None:
         assert answer.status in (200, 303, 400, 409), (route.path, answer.status, answer.text)
 
 
+@pytest.mark.parametrize("role", list(Role))
+async def test_nobody_is_shown_a_button_or_a_link_that_is_refused(rig: Rig, who: Browsers, role: Role) -> None:
+    names = await a_life(rig)
+    await rig.pause(NOMOD)
+    browser, offered = who.of(role), 0
+    for route in READING:
+        if route.path == "/live" or route.everywhere or not role.covers(route.needs or role):
+            continue
+        page = await send(browser, route, names)
+        for form in page.forms:
+            if form.method == "POST":
+                taken = next(each for each in WRITING if re.fullmatch(pattern(each), form.action))
+                assert role.covers(taken.needs or role), (route.path, form.action)
+                assert not taken.everywhere, (route.path, form.action)
+                offered += 1
+        for link in page.links if page.status == 200 else []:
+            path = link.removeprefix(rig.gateway.url).partition("?")[0]
+            led = next((each for each in READING if re.fullmatch(pattern(each), path)), None)
+            assert led is None or role.covers(led.needs or role), (route.path, link)
+    assert offered > {Role.VIEWER: 10, Role.OPERATOR: 20, Role.ADMIN: 30}[role]
+
+
+def pattern(route: Route) -> str:
+    """Return what addresses of a route look like. Fixed ones stand before those with names, in the table and here."""
+    return re.sub(r"{\w+(?::[^}]*)?}", "[^/]+", ROOT + route.path)
+
+
 async def test_a_form_without_the_sessions_own_token_changes_nothing(rig: Rig, who: Browsers) -> None:
     names = await a_life(rig)
     before = await state(rig)

@@ -323,6 +323,16 @@ async def test_a_connection_and_a_source_go_only_when_their_names_are_typed(rig:
         await who.administrator.get(f"/{kind}/{name}", status=404)
 
 
+@pytest.mark.parametrize("name", ["none", "a%0d%0aSet-Cookie:%20x=1", "%2F%2Fevil.example", "%00", "..%2f.."])
+async def test_a_name_that_nothing_has_is_not_found_whatever_it_is_made_of(who: Browsers, name: str) -> None:
+    for path in (f"/connections/{name}", f"/sources/{name}"):
+        assert (await who.administrator.ask("GET", ROOT + path)).status == 404, path
+        for act in ("remove", "edit", "test"):
+            answer = await who.administrator.post(f"{path}/{act}", {"sure": "x"})
+            assert answer.status == 404, (path, act)
+            assert "evil" not in answer.headers.get("Location", "")
+
+
 async def test_a_test_event_goes_through_the_real_door(rig: Rig, who: Browsers) -> None:
     page = await who.operator.get(f"/sources/{SOURCE}")
     after = await who.operator.submit(page, f"/sources/{SOURCE}/test")

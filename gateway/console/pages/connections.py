@@ -79,7 +79,7 @@ async def connect(visit: Visit) -> web.StreamResponse:
 
 async def remove(visit: Visit) -> web.StreamResponse:
     """Remove a connection, once its name was typed."""
-    name = visit.part("name")
+    name = (await visit.operations.connections.row(visit.part("name"), visit.scope)).name
     if visit.form.text("sure") != name:
         return visit.go(f"/connections/{name}", "Nothing was removed: the name was not typed.", tone=WARN)
     gone = await visit.operations.connections.remove(name, visit.scope, actor=visit.who.actor)

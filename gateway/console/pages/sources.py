@@ -73,7 +73,7 @@ async def switch(visit: Visit) -> web.StreamResponse:
 
 async def remove(visit: Visit) -> web.StreamResponse:
     """Remove a source, once its name was typed."""
-    name = visit.part("name")
+    name = (await visit.operations.sources.row(visit.part("name"), visit.scope)).name
     if visit.form.text("sure") != name:
         return visit.go(f"/sources/{name}", "Nothing was removed: the name was not typed.", tone=WARN)
     await visit.operations.sources.delete(name, visit.scope, actor=visit.who.actor)
