@@ -2,8 +2,9 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 from storage import cursors, rows, values
 from storage.errors import ConflictError, NotFoundError
@@ -21,9 +22,12 @@ _NEWEST = "SELECT coalesce(max(number), 0) FROM deliveries"
 _INSERT = """
 INSERT INTO deliveries (number, delivery_id, source, tenant_id, environment_id, delivery_key, received_at, scheme,
                         secret_index, body_bytes)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (delivery_key, source) DO NOTHING"""
-_INSERT_BODY = "INSERT INTO bodies (number, headers, body) VALUES (?, ?, ?)"
+VALUES {rows} ON CONFLICT (delivery_key, source) DO NOTHING"""
+_INSERT_BODIES = "INSERT INTO bodies (number, headers, body) VALUES {rows}"
+# Rows in one statement: each statement lets go of the interpreter and has to get it back, from a busy event loop.
+_TOGETHER = (64, 16, 4, 1)
+_INSERTS = {count: _INSERT.format(rows=", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * count)) for count in _TOGETHER}
+_BODY_INSERTS = {count: _INSERT_BODIES.format(rows=", ".join(["(?, ?, ?)"] * count)) for count in _TOGETHER}
 _KNOWN = "SELECT delivery_id FROM deliveries WHERE delivery_key = ? AND source = ?"
 _ONE = "SELECT d.*, b.headers, b.body FROM deliveries d LEFT JOIN bodies b USING (number)"
 _CLAIM = """
@@ -58,14 +62,24 @@ def insert_deliveries(db: sqlite3.Connection, deliveries: Sequence[NewDelivery])
     """Insert a batch; return, for each, the id under which it is stored and whether it was there before."""
     numbered = list(enumerate(deliveries, start=db.execute(_NEWEST).fetchone()[0] + 1))
     before = db.total_changes
-    db.executemany(_INSERT, [(number, *values.delivery(new)) for number, new in numbered])
+    _insert(db, _INSERTS, [(number, *values.delivery(new)) for number, new in numbered])
     answers = [(new.delivery_id, False) for new in deliveries]
     if db.total_changes - before < len(deliveries):
         ids_kept = [db.execute(_KNOWN, (new.delivery_key, new.source)).fetchone()[0] for new in deliveries]
         answers = [(kept, kept != new.delivery_id) for kept, new in zip(ids_kept, deliveries, strict=True)]
         numbered = [pair for pair, (_, known) in zip(numbered, answers, strict=True) if not known]
-    db.executemany(_INSERT_BODY, [(number, new.headers, new.body) for number, new in numbered])
+    _insert(db, _BODY_INSERTS, [(number, new.headers, new.body) for number, new in numbered])
     return answers
+
+
+def _insert(db: sqlite3.Connection, statements: Mapping[int, str], new: Sequence[values.Values]) -> None:
+    """Insert rows with as few statements as there are sizes for."""
+    begin = 0
+    for count in _TOGETHER:
+        while len(new) - begin >= count:
+            end = begin + count
+            db.execute(statements[count], list(chain.from_iterable(new[begin:end])))
+            begin = end
 
 
 class Inbox:
