@@ -11,6 +11,7 @@ import aiohttp_jinja2
 import jinja2
 import orjson
 from aiohttp import web
+from yarl import URL
 
 from gateway.access import Access, Caller, Role
 from gateway.console.assets import Assets
@@ -153,8 +154,8 @@ class Visit:
         )
 
     def _is_secure(self) -> bool:
-        public = self.console.settings.public_url or ""
-        return self.request.secure or public == f"https://{self.request.host}"
+        public = URL(self.console.settings.public_url or "http://")
+        return self.request.secure or (public.scheme == "https" and public.host_port_subcomponent == self.request.host)
 
     def scopes(self) -> list[Scope]:
         """Return the tenants and environments that the admin key can choose from: those with something in them."""

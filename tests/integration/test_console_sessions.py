@@ -39,7 +39,7 @@ async def test_a_right_key_opens_a_session_that_no_script_and_no_other_site_gets
 
 
 async def test_the_cookie_is_for_tls_only_where_the_gateway_is_reached_so(tmp_path: Path) -> None:
-    async with open_rig(tmp_path, public_url="https://hooks.example") as rig, browsers(rig) as who:
+    async with open_rig(tmp_path, public_url="https://hooks.example/below") as rig, browsers(rig) as who:
         await who.nobody.get("/login", headers={"Host": "hooks.example"})
         assert "Secure" in who.nobody.set_cookies[-1]
         await who.nobody.get("/login", headers={"Host": "127.0.0.1"})
