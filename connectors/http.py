@@ -30,26 +30,10 @@ from connectors.errors import (
     UnexpectedResponseError,
     UnreachableError,
 )
+from connectors.sending import IN_TIME, TimelyBody, send_once
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 READS = frozenset({"GET", "HEAD"})
-
-
-class LostConnectionError(aiohttp.ClientError):
-    """The connection was lost after a write had begun."""
-
-
-async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Send a write once: aiohttp by itself repeats PUT and DELETE when a connection is lost under them.
-
-    https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2 allows that, and some services create with PUT all the same.
-    """
-    try:
-        return await send(request)
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-        raise  # nothing was sent, and nothing is repeated
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise LostConnectionError(type(error).__name__) from error
 
 
 class AddressNotAllowedError(OSError):
@@ -233,17 +217,19 @@ class JsonApi:
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
         status, request_id, failure = None, None, None
+        in_time = IN_TIME.get() if body is not None else None
+        data = body if body is None or in_time is None else TimelyBody(body, in_time)
         async with self._host.limiter.slot():
             begun = time.perf_counter()
             try:
                 async with self._host.session.request(
                     method,
                     url,
-                    data=body,
+                    data=data,
                     headers=sent,
                     timeout=self._timeout,
                     allow_redirects=False,
-                    middlewares=() if method in READS else (_once,),
+                    middlewares=() if method in READS else (send_once,),
                 ) as answer:
                     status = answer.status
                     request_id = answer.headers.get(self._request_id_header) if self._request_id_header else None
@@ -255,7 +241,8 @@ class JsonApi:
                         raise UnexpectedResponseError(msg)
                     return Reply(status=status, headers=answer.headers, body=content)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                sorted_error = transport_error(error)
+                held_back = isinstance(data, TimelyBody) and data.held_back
+                sorted_error = UnreachableError("too late to be sent") if held_back else transport_error(error)
                 failure = sorted_error.code
                 raise sorted_error from error
             finally:

@@ -29,8 +29,8 @@ METHODS = (
 )  # fmt: skip
 REQUESTS = (
     ("flexprice", "GET /v1/invoices/*"), ("flexprice", "GET /v1/customers/*"), ("flexprice", "PUT /v1/customers"),
-    ("nomod", "GET /v1/customers"), ("nomod", "POST /v1/customers"), ("quickbooks", "GET /v3/*/*/query Customer"),
-    ("quickbooks", "POST /v3/*/*/customer"),
+    ("nomod", "GET /v1/customers"), ("nomod", "POST /v1/customers"), ("quickbooks", "GET /v3/company/*/query Customer"),
+    ("quickbooks", "POST /v3/company/*/customer"),
 )  # fmt: skip
 ROUTES = {
     "flexprice": ("GET /v1/invoices/*", "GET /v1/customers/*", "PUT /v1/customers"),

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from connectors.errors import ConnectorError, DuplicateRefusedError
 from connectors.models import CreateIntent, Customer, Recovery
+from connectors.sending import IN_TIME
 from gateway.errors import problem
 from gateway.pipeline.linking import Linking
 from gateway.pipeline.matching import Ask, Create
@@ -20,7 +21,8 @@ from storage.records import Intent, JobStatus, NewIntent
 GUARD_SECONDS = (0.4, 12.0)
 """How long a job waits for the create of an equal customer: at first, and at most after many tries."""
 FRESH = timedelta(seconds=10)
-"""A create is sent only this soon after its intent: later, another worker may have proven it absent already."""
+"""A create is sent only this soon after its intent, however long the process was stopped in between: later, another
+worker may have proven it absent already. Asked right before the first byte."""
 
 
 class RefusedError(Exception):
@@ -66,8 +68,6 @@ class Creating(Linking):
             intent = await self.store.begin_intent(new, job_id=job.job_id, fence=job.fence)
         except GuardBusyError:
             return wait_for_equal(attempts=job.attempts, now=now)
-        if self.now() - intent.started_at > _freshness(connector.recovery()):
-            return self.unknown(work, intent, ConnectorError("the process was stopped before the create was sent"))
         return await self.send(work, intent, why=decision.why)
 
     async def send(self, work: Work, intent: Intent, *, why: str, again: bool = False) -> Result:
@@ -78,6 +78,8 @@ class Creating(Linking):
         refusal of the first, ConnectorError kinds for those of a repetition.
         """
         customer = from_snapshot(intent.snapshot)
+        before, ours = intent.started_at + _freshness(work.connector.recovery()), IN_TIME.get()
+        asked = IN_TIME.set(lambda: (again or self.now() <= before) and (ours is None or ours()))
         try:
             created = await work.connector.create_customer(customer, intent=as_create_intent(intent))
         except DuplicateRefusedError as error:
@@ -96,6 +98,8 @@ class Creating(Linking):
             raise
         except Exception as error:  # noqa: BLE001 - a connector's bug proves nothing about what was written
             return self.unknown(work, intent, error)
+        finally:
+            IN_TIME.reset(asked)
         if not created.provider_entity_id:
             return self.unknown(work, intent, ConnectorError("the connector returned no id"))
         return self.link(

@@ -9,17 +9,18 @@ from time import perf_counter
 
 import structlog
 
-from connectors.errors import EdgeBlockedError, ProviderError, UnexpectedResponseError, UnreachableError
 from connectors.http import EXCHANGES, Exchange
+from connectors.sending import IN_TIME
 from gateway.breaker import Circuit
 from gateway.metrics import Metrics
 from gateway.pipeline.creating import RefusedError
-from gateway.pipeline.dispatch import WRITE_BACK
 from gateway.pipeline.ending import Ending
 from gateway.pipeline.failing import failed
 from gateway.pipeline.intake import Intake
+from gateway.pipeline.leases import Leases
 from gateway.pipeline.pacing import Pace
 from gateway.pipeline.settling import Result
+from gateway.pipeline.telling import Telling
 from gateway.pipeline.work import Stage, Work
 from gateway.registry import Registry
 from storage import Store
@@ -31,10 +32,6 @@ log = structlog.get_logger("ledgergate.worker")
 IDLE_SECONDS = 1.0
 REFRESH_SECONDS = 0.5
 STOP_SECONDS = 10.0
-PROVIDER_TROUBLE = frozenset(
-    kind.code for kind in (ProviderError, UnexpectedResponseError, UnreachableError, EdgeBlockedError)
-)
-PROVIDER_ANSWERED = frozenset({"created", "adopted", "review", "looking"})
 
 
 class Worker:
@@ -60,6 +57,8 @@ class Worker:
         self._chance = chance or random.Random()  # noqa: S311 - jitter
         self._intake = Intake(store, registry, now=now, lease=lease)
         self._ending = Ending(store, owner=owner, now=now, lease=lease, failed=self._failed)
+        self._leases = Leases(store, owner=owner, now=now, lease=lease)
+        self._telling = Telling(registry, metrics)
         self._pace = Pace()
         self._wake, self._hungry = asyncio.Event(), asyncio.Event()
         self._stopping = False
@@ -149,7 +148,9 @@ class Worker:
         """Claim jobs where few are ready, and begin what there are places for; return how many were claimed."""
         claimed = 0
         if len(self._ready) <= self._pace.places(self._places) // 2:
-            found = await self._store.claim_jobs(self._room(), owner=self._owner, now=self._now(), lease=self._lease)
+            now = self._now()
+            found = await self._store.claim_jobs(self._room(), owner=self._owner, now=now, lease=self._lease)
+            self._leases.take(found, at=now)
             self._ready.extend(found)
             claimed = len(found)
         self._fill()
@@ -218,12 +219,8 @@ class Worker:
         """Say at every third of a lease that its jobs are alive; stop those that another worker has taken over."""
         while True:
             await asyncio.sleep(self._lease.total_seconds() / 3)
-            held = {job_id: claimed.job.fence for job_id, (claimed, _) in self._running.items()}
-            held |= {claimed.job.job_id: claimed.job.fence for claimed in self._ready}
-            if not held:
-                continue
             try:
-                lost = await self._store.extend_leases(held, owner=self._owner, until=self._now() + self._lease)
+                lost = await self._leases.keep([*(claimed for claimed, _ in self._running.values()), *self._ready])
             except StorageError:
                 continue
             for job_id in lost:
@@ -237,10 +234,13 @@ class Worker:
         started, job = self._now(), claimed.job
         exchanges: list[Exchange] = []
         EXCHANGES.set(exchanges)
+        IN_TIME.set(lambda: self._leases.holds(claimed))
         work = Work(claimed=claimed, registry=self._registry)
         try:
             result = await self._ending.write(work, await self._run(work), started=started, exchanges=exchanges)
-            self._tell(work, result, started=started, finished=self._now(), exchanges=exchanges)
+            self._telling.attempt(work, result, started=started, finished=self._now(), exchanges=exchanges)
+            if result.pause is not None:
+                self._refreshed = float("-inf")
         except LeaseLostError:
             log.warning("lease_lost", job_id=job.job_id, delivery_id=job.delivery_id)
         except StorageError as error:
@@ -248,6 +248,7 @@ class Worker:
                 "attempt_not_settled", job_id=job.job_id, delivery_id=job.delivery_id, code=error.code
             )
         finally:
+            self._leases.drop(claimed)
             if self._running.get(job.job_id, (None, None))[1] is asyncio.current_task():
                 del self._running[job.job_id]  # unless the job was lost and is being run here again
             self._fill()
@@ -276,40 +277,3 @@ class Worker:
             work, error, schedule=self._schedule, now=self._now(), spread=self._chance.uniform(-1, 1),
             refused=refused.intent if refused is not None else None,
         )  # fmt: skip
-
-    def _tell(
-        self, work: Work, result: Result, *, started: datetime, finished: datetime, exchanges: list[Exchange]
-    ) -> None:
-        """Write the one line that holds every fact of the attempt, and count it."""
-        job = work.claimed.job
-        code = str(result.error.get("code")) if result.error else ""
-        seconds = (finished - started).total_seconds()
-        self._metrics.attempts.labels(job.kind, job.connection or "", result.outcome, code).inc()
-        self._metrics.attempt_seconds.labels(job.kind).observe(seconds)
-        for exchange in exchanges:
-            self._metrics.provider_seconds.labels(job.connection or "").observe(exchange.milliseconds / 1000)
-        self._watch(job.connection, job.kind, result, finished)
-        if result.pause is not None:
-            log.error("connection_paused", connection=result.pause[0], reason=result.pause[1])
-            self._refreshed = float("-inf")
-        log.info(
-            "attempt", job_id=job.job_id, delivery_id=job.delivery_id, kind=job.kind, source=job.source,
-            connection=job.connection, entity_type=job.entity_type, entity_id=job.entity_id, subject=job.subject,
-            number=job.attempts + 1, outcome=result.outcome, status=str(result.status), code=code or None,
-            reason=result.reason, milliseconds=round(seconds * 1000, 1), requests=len(exchanges),
-            record=result.link.provider_entity_id if result.link else None,
-            origin=result.link.origin if result.link else None,
-            next_attempt_at=result.next_attempt_at.isoformat() if result.next_attempt_at else None,
-        )  # fmt: skip
-
-    def _watch(self, connection: str | None, kind: str, result: Result, now: datetime) -> None:
-        """Open or close the connection's circuit; one log line down, one up."""
-        live = self._registry.connections.get(connection or "")
-        if live is None or kind == WRITE_BACK or connection is None:
-            return
-        code = str(result.error.get("code")) if result.error else ""
-        if code in PROVIDER_TROUBLE:
-            if live.breaker.failed(now):
-                log.error("provider_down", connection=connection, code=code)
-        elif result.outcome in PROVIDER_ANSWERED and live.breaker.succeeded():
-            log.info("provider_up", connection=connection)

@@ -1,0 +1,44 @@
+"""The leases of one process: until when each job is surely its own, and the sign of life that keeps it so."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from storage import Store
+from storage.records import Claimed
+
+
+class Leases:
+    """What this process holds, by its own knowledge: never longer than the store's."""
+
+    def __init__(self, store: Store, *, owner: str, now: Callable[[], datetime], lease: timedelta) -> None:
+        self._store, self._owner, self._now, self._lease = store, owner, now, lease
+        self._until: dict[tuple[str, int], datetime] = {}
+
+    def take(self, claimed: Iterable[Claimed], *, at: datetime) -> None:
+        """Note jobs that were claimed at `at`."""
+        self._until.update(((one.job.job_id, one.job.fence), at + self._lease) for one in claimed)
+
+    def drop(self, claimed: Claimed) -> None:
+        """Forget a job whose attempt has ended."""
+        self._until.pop((claimed.job.job_id, claimed.job.fence), None)
+
+    def holds(self, claimed: Claimed) -> bool:
+        """Whether nobody else can have taken the job over yet.
+
+        Asked right before each write to a platform or provider: a process that was stopped for longer than its lease
+        must not go on as if nothing had happened.
+        """
+        until = self._until.get((claimed.job.job_id, claimed.job.fence))
+        return until is not None and self._now() < until
+
+    async def keep(self, claimed: Iterable[Claimed]) -> set[str]:
+        """Say that these jobs are alive; return those that another worker has taken over. Raises StorageError kinds."""
+        held = {one.job.job_id: one.job.fence for one in claimed}
+        until = self._now() + self._lease
+        lost = await self._store.extend_leases(held, owner=self._owner, until=until) if held else set()
+        for key in held.items():
+            if key[0] in lost:
+                self._until.pop(key, None)
+            elif key in self._until:
+                self._until[key] = until
+        return lost

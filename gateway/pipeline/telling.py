@@ -1,0 +1,64 @@
+"""What an attempt tells: one log line that holds every fact, the metrics, and the state of the connection's circuit."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from connectors.errors import EdgeBlockedError, ProviderError, UnexpectedResponseError, UnreachableError
+from connectors.http import Exchange
+from gateway.metrics import Metrics
+from gateway.pipeline.dispatch import WRITE_BACK
+from gateway.pipeline.settling import Result
+from gateway.pipeline.work import Work
+from gateway.registry import Registry
+
+log = structlog.get_logger("ledgergate.worker")
+
+PROVIDER_TROUBLE = frozenset(
+    kind.code for kind in (ProviderError, UnexpectedResponseError, UnreachableError, EdgeBlockedError)
+)
+PROVIDER_ANSWERED = frozenset({"created", "adopted", "review", "looking"})
+
+
+class Telling:
+    """Tells of attempts that have ended."""
+
+    def __init__(self, registry: Registry, metrics: Metrics) -> None:
+        self._registry, self._metrics = registry, metrics
+
+    def attempt(
+        self, work: Work, result: Result, *, started: datetime, finished: datetime, exchanges: Sequence[Exchange]
+    ) -> None:
+        """Write the line, and count."""
+        job = work.claimed.job
+        code = str(result.error.get("code")) if result.error else ""
+        seconds = (finished - started).total_seconds()
+        self._metrics.attempts.labels(job.kind, job.connection or "", result.outcome, code).inc()
+        self._metrics.attempt_seconds.labels(job.kind).observe(seconds)
+        for exchange in exchanges:
+            self._metrics.provider_seconds.labels(job.connection or "").observe(exchange.milliseconds / 1000)
+        self._watch(job.connection, job.kind, result, finished)
+        if result.pause is not None:
+            log.error("connection_paused", connection=result.pause[0], reason=result.pause[1])
+        log.info(
+            "attempt", job_id=job.job_id, delivery_id=job.delivery_id, kind=job.kind, source=job.source,
+            connection=job.connection, entity_type=job.entity_type, entity_id=job.entity_id, subject=job.subject,
+            number=job.attempts + 1, outcome=result.outcome, status=str(result.status), code=code or None,
+            reason=result.reason, milliseconds=round(seconds * 1000, 1), requests=len(exchanges),
+            record=result.link.provider_entity_id if result.link else None,
+            origin=result.link.origin if result.link else None,
+            next_attempt_at=result.next_attempt_at.isoformat() if result.next_attempt_at else None,
+        )  # fmt: skip
+
+    def _watch(self, connection: str | None, kind: str, result: Result, now: datetime) -> None:
+        """Open or close the connection's circuit; one log line down, one up."""
+        live = self._registry.connections.get(connection or "")
+        if live is None or kind == WRITE_BACK or connection is None:
+            return
+        code = str(result.error.get("code")) if result.error else ""
+        if code in PROVIDER_TROUBLE:
+            if live.breaker.failed(now):
+                log.error("provider_down", connection=connection, code=code)
+        elif result.outcome in PROVIDER_ANSWERED and live.breaker.succeeded():
+            log.info("provider_up", connection=connection)
