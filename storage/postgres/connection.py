@@ -10,41 +10,38 @@ from storage.rows import Row
 
 CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 30.0
-SETTINGS = {
-    "application_name": "ledgergate",
-    "synchronous_commit": "on",
-    "lock_timeout": "10s",
-    # A node that stands still in the middle of a transaction must not hold up the others.
-    "idle_in_transaction_session_timeout": "15s",
-}
-_DURABLE = "SELECT current_setting('synchronous_commit') AS commits, current_setting('fsync') AS fsync"
+# Set by a statement, since what stands between may know no such parameters of a connection; `remote_apply` is stronger.
+# A node that stands still in the middle of a transaction must not hold up the others.
+_SET = """
+SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+                                        WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false) AS commits,
+       set_config('lock_timeout', '10s', false), set_config('idle_in_transaction_session_timeout', '15s', false),
+       set_config('application_name', 'ledgergate', false), current_setting('fsync') AS fsync"""
 
 
 async def connect(url: str, *, command_timeout: float | None = COMMAND_TIMEOUT) -> Connection:
     """Open a connection. Raises StoreUnavailableError; SchemaError when the server does not keep what it commits."""
     try:
-        connection = await open_connection(
-            url, timeout=CONNECT_TIMEOUT, command_timeout=command_timeout, server_settings=SETTINGS
-        )
+        connection = await open_connection(url, timeout=CONNECT_TIMEOUT, command_timeout=command_timeout)
     except UNUSABLE as error:
         raise StorageError("the database URL cannot be used") from error
     except GONE as error:
         raise ours(error) from error
     try:
-        await assert_durable(connection)
+        await prepare(connection)
     except BaseException:
         connection.terminate()
         raise
     return connection
 
 
-async def assert_durable(connection: Connection) -> None:
-    """Raise SchemaError unless a commit that has returned is on disk: read back from the session itself.
+async def prepare(connection: Connection) -> None:
+    """Make a session ours. Raises SchemaError unless a commit that has returned is on disk.
 
     https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
     """
     try:
-        row = await connection.fetchrow(_DURABLE)
+        row = await connection.fetchrow(_SET)
     except GONE as error:
         raise ours(error) from error
     if row is None or row["commits"] not in ("on", "remote_apply") or row["fsync"] != "on":

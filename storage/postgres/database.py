@@ -14,11 +14,10 @@ from storage.postgres.bell import Bell
 from storage.postgres.connection import (
     COMMAND_TIMEOUT,
     CONNECT_TIMEOUT,
-    SETTINGS,
     Session,
-    assert_durable,
     connect,
     ours,
+    prepare,
 )
 from storage.postgres.door import Door, Insert
 from storage.postgres.driver import AGAIN, BROKEN, GONE, Connection, Pool, is_unstorable, open_pool
@@ -58,7 +57,7 @@ class Database:
         await door.open()
         self._pool = await open_pool(
             self._url, min_size=1, max_size=MAX_CONNECTIONS, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT,
-            server_settings=SETTINGS, init=assert_durable, reset=_as_it_is,
+            init=prepare, reset=_as_it_is,
         )  # fmt: skip
         self._door = door
         self._bell.start()
