@@ -38,6 +38,26 @@ def _keep_out(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappin
     return event
 
 
+class StderrLogger:
+    """Writes a line to whatever standard error is at that moment.
+
+    A log that cannot be written (its disk is full, its pipe is gone) must not stop the work that it tells of.
+    """
+
+    def __init__(self, *_: object) -> None:
+        """Take no file: it may be exchanged or closed before the next line."""
+
+    def msg(self, message: str) -> None:
+        """Write one line, if there is anybody to read it."""
+        try:
+            sys.stderr.write(f"{message}\n")
+            sys.stderr.flush()
+        except (AttributeError, OSError, ValueError):
+            return
+
+    log = debug = info = warning = warn = error = err = critical = fatal = exception = msg
+
+
 def configure(form: LogFormat, level: LogLevel) -> None:
     """Set up structlog and the standard library's logging alike."""
     number = logging.getLevelName(level.upper())
@@ -55,7 +75,7 @@ def configure(form: LogFormat, level: LogLevel) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=StderrLogger,
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(

@@ -1,0 +1,56 @@
+"""Logs: one line each, nothing secret in it, and no harm where it cannot be written."""
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from gateway import logs
+from gateway.settings import LogFormat, LogLevel
+
+
+@pytest.fixture(autouse=True)
+def configured() -> Iterator[None]:
+    """JSON lines from debug on; structlog is as it was afterwards."""
+    before = structlog.get_config()
+    logs.configure(LogFormat.JSON, LogLevel.INFO)
+    yield
+    structlog.configure(**before)
+
+
+def test_a_line_holds_facts_and_neither_secrets_nor_personal_data(capsys: pytest.CaptureFixture[str]) -> None:
+    """By key, and by what a text looks like."""
+    log = structlog.get_logger("test")
+    log.info("told", job_id="job_1", email="ada@example.com", api_key="sk_live_abcdefgh", detail="for ada@example.com")
+    line = capsys.readouterr().err
+    assert json.loads(line)["job_id"] == "job_1"
+    assert "ada@example.com" not in line
+    assert "abcdefgh" not in line
+
+
+@pytest.mark.parametrize("broken", ["closed", "none", "full"])
+def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """Closed, absent, or on a full disk: the line is lost and the work goes on."""
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", {"closed": closed, "none": None, "full": Full()}[broken])
+    log = structlog.get_logger("test")
+    log.info("told")
+    log.error("told")
+    log.exception("told", exc_info=ValueError())
+
+
+def test_the_line_goes_to_what_standard_error_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not to what it was when logging was set up."""
+    log, later = structlog.get_logger("test"), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", later)
+    log.info("told", number=1)
+    assert json.loads(later.getvalue())["number"] == 1
