@@ -45,7 +45,7 @@ def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch: pytest.MonkeyPa
     log = structlog.get_logger("test")
     log.info("told")
     log.error("told")
-    log.exception("told", exc_info=ValueError())
+    log.exception("told", exc_info=ValueError())  # noqa: LOG004 - as a worker tells a failure that it holds
 
 
 def test_the_line_goes_to_what_standard_error_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
