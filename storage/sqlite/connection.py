@@ -86,7 +86,6 @@ def _check_ours(connection: sqlite3.Connection) -> None:
 
 
 def _make_durable(connection: sqlite3.Connection, busy_timeout: float) -> None:
-    connection.execute("PRAGMA page_size = 8192")  # three webhooks in a page instead of one; no effect on a file in use
     mode = _enter_wal(connection, busy_timeout)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -1,0 +1,72 @@
+"""Copying the write-ahead log into the database beside the writer, which then never stops for long to do it itself.
+
+https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files: a checkpoint of 16 MB holds up whoever commits at
+that moment, and every delivery behind it, for 15 to 20 ms. A passive one on another connection blocks nobody. Since the
+log is begun anew only once all of it was copied, the writer copies the little that has come meanwhile.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+
+OFTEN_BYTES = 4 * 1024 * 1024
+"""Written by estimate, then the log is copied."""
+LONG_PAGES = 1000
+"""Pages in the log, all copied but the last few, then the writer begins it anew."""
+PAGES_NET = 8000
+"""Pages at which SQLite copies by itself, should this thread have ended."""
+
+_COPY = "PRAGMA wal_checkpoint(PASSIVE)"
+
+
+class Checkpoints:
+    """One thread with a connection of its own."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect = connect
+        self._wanted = threading.Event()
+        self._ended = False
+        self._written = 0
+        self._long = False
+        self._thread = threading.Thread(target=self._run, name="sqlite-checkpoints", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def wrote(self, connection: sqlite3.Connection, size: int) -> None:
+        """Note that about so many bytes were committed. Called by the writer, between its transactions."""
+        self._written += size
+        if self._written >= OFTEN_BYTES:
+            self._written = 0
+            self._wanted.set()
+        if self._long:
+            self._long = False
+            _copy(connection)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._ended = True
+        self._wanted.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            connection = self._connect()
+        except Exception:  # noqa: BLE001 - SQLite's own net is there; the writer tells what is wrong with the file
+            return
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            if self._ended:
+                break
+            self._long = _copy(connection) >= LONG_PAGES
+        connection.close()
+
+
+def _copy(connection: sqlite3.Connection) -> int:
+    """Copy what no reader still needs; return the pages in the log. A disk in trouble tells the next commit."""
+    try:
+        return int(connection.execute(_COPY).fetchone()[1])
+    except sqlite3.Error:
+        return 0
