@@ -90,6 +90,17 @@ class DispatchContract(StoreFixtures):
         assert states == ["pending", "failed", "pending", "pending"]
         assert len(await claim(store)) == 6
 
+    async def test_the_subjects_of_a_source_are_known_once_dispatched(self, store: Store) -> None:
+        for n, source in enumerate(("flex", "flex", "tirdad")):
+            new = make_delivery(f"msg_{n}", source=source)
+            await store.add_delivery(new)
+            if n != 1:
+                await settle_dispatch(store, new.delivery_id, subject=f"inv_{n}", status=DeliveryStatus.IGNORED)
+        asked = ["inv_0", "inv_1", "inv_2", "inv_\x00"]
+        assert await store.known_subjects("flex", asked) == {"inv_0"}
+        assert await store.known_subjects("tirdad", asked) == {"inv_2"}
+        assert await store.known_subjects("flex", []) == set()
+
     async def test_a_decision_without_jobs_leaves_nothing_pending(self, store: Store) -> None:
         delivery_id = await dispatch_jobs(store, "msg_1")
         assert (await store.get_delivery(delivery_id)).status is DeliveryStatus.IGNORED
