@@ -38,7 +38,12 @@ class Breaker:
         return was_open
 
     def failed(self, now: datetime) -> bool:
-        """Note that the provider did not answer; return whether this has opened the circuit."""
+        """Note that the provider did not answer; return whether this has opened the circuit.
+
+        What was under way when it opened tells nothing new: only a failed probe makes the rest longer.
+        """
+        if self.state(now) is Circuit.OPEN:
+            return False
         self.failures += 1
         if self.failures < OPENS_AFTER:
             return False

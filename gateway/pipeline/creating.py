@@ -78,7 +78,7 @@ class Creating(Linking):
         refusal of the first, ConnectorError kinds for those of a repetition.
         """
         customer = from_snapshot(intent.snapshot)
-        before, ours = intent.started_at + _freshness(work.connector.recovery()), IN_TIME.get()
+        before, ours = intent.started_at + FRESH, IN_TIME.get()
         asked = IN_TIME.set(lambda: (again or self.now() <= before) and (ours is None or ours()))
         try:
             created = await work.connector.create_customer(customer, intent=as_create_intent(intent))
@@ -129,11 +129,6 @@ class Creating(Linking):
     async def contest(self, work: Work, intent: Intent, error: DuplicateRefusedError | None) -> Result:
         """Find out who holds what was refused. Provided by contesting.py."""
         raise NotImplementedError
-
-
-def _freshness(recovery: Recovery) -> timedelta:
-    """Return how soon after its intent a create must be sent: long before look-ups may have proven it absent."""
-    return min(FRESH, timedelta(seconds=recovery.lookups[-1] / 2))
 
 
 def wait_for_equal(*, attempts: int, now: datetime) -> Result:
