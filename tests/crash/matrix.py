@@ -88,12 +88,14 @@ async def clean_run(folder: Path, nursery: Nursery) -> tuple[list[Step], list[tu
     return recorded(record), calls
 
 
-async def killed_at_step(folder: Path, nursery: Nursery, point: Point, *, nodes: int = 1) -> bool:
+async def killed_at_step(
+    folder: Path, nursery: Nursery, point: Point, *, nodes: int = 1, database: str | None = None
+) -> bool:
     """Play the scene, kill the process at a step, start it again, check; return whether the step was reached.
 
     With two nodes the killed one stays dead, and the other finishes its work.
     """
-    async with open_scene(folder, nursery, nodes=nodes) as scene:
+    async with open_scene(folder, nursery, nodes=nodes, database=database) as scene:
         child = await scene.start(point=point)
         scene.traffic()
         for node in range(1, nodes):

@@ -31,20 +31,22 @@ from tests.invariants import World, check_invariants, check_secrecy, every
 from tests.ledgers import LedgerNomod, made_in_quickbooks
 
 ADMIN_KEY = "admin-key-of-the-crash-tests"
+SECRET_KEY = "secret-key-of-the-crash-tests-000"
 LOOKUPS = [0.3, 0.7, 1.2]
 """Short, so that a matrix of kills takes minutes; the order of things is that of the default ten minutes."""
 RETRIES = ",".join(["0.1", "0.2", "0.4", *["1"] * 60])
 
 
 class Scene(Configuring):
-    """See the module's docstring. `nodes` processes share one database."""
+    """See the module's docstring. `nodes` processes share one database: an SQLite file, unless one is named."""
 
-    def __init__(self, folder: Path, nursery: Nursery, *, nodes: int = 1) -> None:
+    def __init__(self, folder: Path, nursery: Nursery, *, nodes: int = 1, database: str | None = None) -> None:
         self.flexprice, self.nomod, self.intuit = FlexpriceSimulator(), LedgerNomod(), QuickBooksSimulator()
         self.secret = new_secret()
         self.acknowledged: list[str] = []
         self.children: list[Child] = []
         self._nursery, self._folder = nursery, folder
+        self._url = database or f"sqlite:///{folder / 'gateway.db'}"
         self._ports = [_free_port() for _ in range(nodes)]
         self._sender = WebhookSender(schedule=(0.0,), timeout=2.0)
         self._sending: set[asyncio.Task[None]] = set()
@@ -59,16 +61,19 @@ class Scene(Configuring):
         """Start the simulators and configure the gateway; no process runs yet."""
         for service in (self.flexprice, self.nomod, self.intuit):
             await service.start()
-        settings = Settings(
-            database_url=self._url, admin_key=SecretStr(ADMIN_KEY), allow_private_addresses=True, port=0
-        )
-        async with Gateway(settings, serve=False, work=False) as self._configuring:
+        async with Gateway(self._settings(), serve=False, work=False) as self._configuring:
             await self.add_flexprice()
             await self.add_tithely()
             await self.add_nomod(recovery_lookups=LOOKUPS)
             await self.add_quickbooks(recovery_lookups=LOOKUPS)
         await self._observer.open()
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
+
+    def _settings(self) -> Settings:
+        return Settings(
+            database_url=self._url, admin_key=SecretStr(ADMIN_KEY), secret_key=SecretStr(SECRET_KEY),
+            allow_private_addresses=True,
+        )  # fmt: skip
 
     async def close(self) -> None:
         """Kill what runs, and stop all."""
@@ -88,8 +93,9 @@ class Scene(Configuring):
         """Start a process: one that dies at `point`, one that writes its steps to `record`, or one as `serve` is."""
         env = {
             "LEDGERGATE_DATABASE_URL": self._url, "LEDGERGATE_PORT": str(self._ports[node]),
-            "LEDGERGATE_ADMIN_KEY": ADMIN_KEY, "LEDGERGATE_ALLOW_PRIVATE_ADDRESSES": "true",
-            "LEDGERGATE_RETRY_SCHEDULE": RETRIES, "LEDGERGATE_LEASE_SECONDS": "1", "LEDGERGATE_WORKERS": "8",
+            "LEDGERGATE_ADMIN_KEY": ADMIN_KEY, "LEDGERGATE_SECRET_KEY": SECRET_KEY, "LEDGERGATE_WORKERS": "8",
+            "LEDGERGATE_ALLOW_PRIVATE_ADDRESSES": "true", "LEDGERGATE_RETRY_SCHEDULE": RETRIES,
+            "LEDGERGATE_LEASE_SECONDS": "1",
             **({POINT: point.dump()} if point is not None else {}),
             **({RECORD: str(record)} if record is not None else {}),
         }  # fmt: skip
@@ -113,10 +119,6 @@ class Scene(Configuring):
         """The gateway through which is configured."""
         assert self._configuring is not None
         return self._configuring
-
-    @property
-    def _url(self) -> str:
-        return f"sqlite:///{self._folder / 'gateway.db'}"
 
     async def refresh(self) -> None:
         """Nothing: the processes take up by themselves what has changed."""
@@ -219,8 +221,7 @@ class Scene(Configuring):
     async def _connect_again(self, name: str) -> None:
         """A refresh token that was rotated and never stored is lost; a person gives the consent again."""
         assert name == "qbo-prod"
-        settings = Settings(database_url=self._url, admin_key=SecretStr(ADMIN_KEY), allow_private_addresses=True)
-        async with Gateway(settings, serve=False, work=False) as gateway:
+        async with Gateway(self._settings(), serve=False, work=False) as gateway:
             self._configuring = gateway
             await self.add_quickbooks(recovery_lookups=LOOKUPS)
             await gateway.app[keys.STORE].set_connection_status(name, status="active", now=self.now())
@@ -251,15 +252,24 @@ class Scene(Configuring):
         await check_invariants(self.store, world, acknowledged=self.acknowledged, all_linked=True)
         written = self.log.read_text() if self.log.exists() else ""
         assert "Traceback" not in written, written[written.index("Traceback") :][:2000]
-        secrets = [self.secret, ADMIN_KEY, self.nomod.api_key, self.flexprice.api_key, self.intuit.client_secret]
+        secrets = [
+            self.secret,
+            ADMIN_KEY,
+            SECRET_KEY,
+            self.nomod.api_key,
+            self.flexprice.api_key,
+            self.intuit.client_secret,
+        ]
         check_secrecy(written, secrets=secrets)
 
 
 @asynccontextmanager
-async def open_scene(folder: Path, nursery: Nursery, *, nodes: int = 1) -> AsyncIterator[Scene]:
+async def open_scene(
+    folder: Path, nursery: Nursery, *, nodes: int = 1, database: str | None = None
+) -> AsyncIterator[Scene]:
     """Start a scene, and end it."""
     folder.mkdir(parents=True, exist_ok=True)
-    scene = Scene(folder, nursery, nodes=nodes)
+    scene = Scene(folder, nursery, nodes=nodes, database=database)
     try:
         await scene.open()
         yield scene

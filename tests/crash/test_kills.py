@@ -8,6 +8,7 @@ from tests.crash.conftest import MOST
 from tests.crash.killing import AFTER, BEFORE, Point, Step, points, writing_methods
 from tests.crash.matrix import Request, clean_run, each, killed_at_request, killed_at_step, requests
 from tests.crash.nursery import Nursery
+from tests.postgres_setup import NewDatabase
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -81,6 +82,21 @@ async def test_killed_at_every_request_before_and_after_it_is_done_nothing_is_lo
     certain = [str(request) for request in missed if request.number == 1]
     assert not certain, f"not reached: {certain}"
     print(f"killed at {len(chosen) - len(missed)} of {len(chosen)} requests")
+
+
+@pytest.mark.postgres
+async def test_one_of_two_processes_on_postgres_killed_around_a_durable_step_the_other_finishes_its_work(
+    tmp_path: Path, nursery: Nursery, new_database: NewDatabase
+) -> None:
+    methods = SHARED if MOST is None else ("claim_jobs", "begin_intent", "settle")
+    chosen = [Point(Step("work", method, 1), moment) for method in methods for moment in (BEFORE, AFTER)]
+    databases = [await new_database() for _ in chosen]
+
+    async def kill(number: int, point: Point) -> bool:
+        return await killed_at_step(tmp_path / str(number), nursery, point, nodes=2, database=databases[number])
+
+    missed = await each(chosen, kill)
+    assert len(missed) <= len(chosen) // 2, f"the other process was always quicker: {[str(point) for point in missed]}"
 
 
 async def test_one_of_two_processes_killed_around_a_durable_step_the_other_finishes_its_work(
