@@ -55,10 +55,14 @@ class Database:
             connection.terminate()
         door = Door(self._url, self._insert, self._bell.ring)
         await door.open()
-        self._pool = await open_pool(
-            self._url, min_size=1, max_size=MAX_CONNECTIONS, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT,
-            init=prepare, reset=_as_it_is,
-        )  # fmt: skip
+        try:
+            self._pool = await open_pool(
+                self._url, min_size=1, max_size=MAX_CONNECTIONS, timeout=CONNECT_TIMEOUT,
+                command_timeout=COMMAND_TIMEOUT, init=prepare, reset=_as_it_is,
+            )  # fmt: skip
+        except Exception as error:
+            await door.close()
+            raise ours(error) from error
         self._door = door
         self._bell.start()
         with contextlib.suppress(TimeoutError):  # else later: until then only our own changes are heard

@@ -22,7 +22,7 @@ from storage.testing.making import (
     make_link,
     make_settlement,
 )
-from tests.postgres_setup import Server, query, run
+from tests.postgres_setup import Server, named, query, run
 
 pytestmark = pytest.mark.postgres
 ROOT = Path(__file__).resolve().parents[2]
@@ -245,6 +245,25 @@ async def test_a_server_that_does_not_sync_is_refused(server: Server) -> None:
         await store.close()
     finally:
         await run(server.url, "ALTER SYSTEM RESET fsync", "SELECT pg_reload_conf()")
+
+
+async def test_a_plain_role_is_enough_and_too_few_connections_are_told(server: Server) -> None:
+    name = "gate_of_its_own"
+    await run(
+        server.url, f"CREATE ROLE {name} LOGIN", f"CREATE DATABASE {name} OWNER {name}",
+        f"ALTER ROLE {name} CONNECTION LIMIT 1",
+    )  # fmt: skip
+    url = named(server.url, name).replace("//postgres", f"//{name}", 1)
+    crowded = PostgresStore(url)
+    with pytest.raises(StoreUnavailableError):
+        await crowded.open()
+    await crowded.close()
+    await run(server.url, f"ALTER ROLE {name} CONNECTION LIMIT 20")
+    store = PostgresStore(url)
+    await comes_back(store.open)
+    await store.add_delivery(make_delivery())
+    assert await query(url, "SELECT current_user") == name
+    await store.close()
 
 
 async def test_a_store_can_be_closed_while_the_server_is_away(server: Server) -> None:
