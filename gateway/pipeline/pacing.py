@@ -17,9 +17,9 @@ MOST = 0.25
 class Pace:
     """How much of the time the work behind the door takes. Below `BRISK` it takes all it wants, at once.
 
-    Above, it rests between turns: four times as long as the last turn took; and where the processor is full, it runs
-    small batches and few jobs at a time. An acknowledgement cannot wait, since the sender gives up; what is stored can.
-    A process that has time left over is never held back for long: the rest is at most a quarter of a second.
+    Above, it rests between turns, as long as the last turn took; and where the processor is full, nine times as long,
+    with small batches and few jobs at a time. An acknowledgement cannot wait, since the sender gives up; what is stored
+    can. A process that has time left over is never held back for long: the rest is at most a quarter of a second.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Pace:
         brisk = self._arrived / passed >= BRISK and self._arrived > 1
         self.pressed = brisk and (used - self._used) / passed >= FULL
         self._arrived, self._since, self._used = 0, now, used
-        return min(MOST, max(GATHERING, 4 * turn)) if brisk else 0.0
+        return min(MOST, max(GATHERING, turn * (9 if self.pressed else 1))) if brisk else 0.0
 
     @property
     def batch(self) -> int:

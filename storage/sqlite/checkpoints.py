@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 OFTEN_BYTES = 4 * 1024 * 1024
 """Written by estimate, then the log is copied."""
-LONG_PAGES = 1000
+LONG_PAGES = 2000
 """Pages in the log, all copied but the last few, then the writer begins it anew."""
-PAGES_NET = 8000
+PAGES_NET = 16_000
 """Pages at which SQLite copies by itself, should this thread have ended."""
 
 _COPY = "PRAGMA wal_checkpoint(PASSIVE)"

@@ -15,6 +15,7 @@ from storage.errors import OverloadedError, StoreUnavailableError
 from storage.limits import MAX_BATCH, MAX_WAITING_BYTES, MAX_WAITING_DELIVERIES
 from storage.records import NewDelivery
 from storage.sqlite import migrate
+from storage.sqlite.checkpoints import Checkpoints
 from storage.sqlite.connection import BUSY_TIMEOUT, connect, end, ours
 from storage.sqlite.readers import Readers
 
@@ -23,6 +24,8 @@ Work = Callable[[sqlite3.Connection], T]
 Insert = Callable[[sqlite3.Connection, Sequence[NewDelivery]], Sequence[Any]]
 
 POLL_SECONDS = 1.0
+DELIVERY_BYTES, PIECE_BYTES = 2_000, 40_000
+"""What a delivery adds to the log beside its body, and what a piece of work does, nearly alone in its transaction."""
 
 
 @dataclass(slots=True)
@@ -166,12 +169,18 @@ class Database:
                 connection.close()
             loop.call_soon_threadsafe(_fail, ready, ours(error))
             return
+        checkpoints = Checkpoints(lambda: connect(self.path, busy_timeout=self._busy_timeout))
+        checkpoints.start()
         loop.call_soon_threadsafe(_succeed, ready)
         more = True
         while more:
             batch, more = self._gather()
             if batch:
-                self._answer(batch, changed=self._process(connection, batch))
+                changed = self._process(connection, batch)
+                self._answer(batch, changed=changed)
+                if changed:
+                    checkpoints.wrote(connection, sum(map(_size, batch)))
+        checkpoints.stop()
         connection.close()
 
     def _gather(self) -> tuple[list[_Item], bool]:
@@ -273,6 +282,11 @@ def _in_savepoint(connection: sqlite3.Connection, item: _Item) -> None:
         connection.execute("ROLLBACK TO piece")
         item.error = ours(error)
     connection.execute("RELEASE piece")
+
+
+def _size(item: _Item) -> int:
+    """Return about what an item adds to the log."""
+    return DELIVERY_BYTES + len(item.delivery.body) if item.delivery is not None else PIECE_BYTES
 
 
 def _look(connection: sqlite3.Connection, batch: list[_Item]) -> None:

@@ -1,0 +1,84 @@
+"""The write-ahead log is copied beside the writer: it stays short while deliveries pour in, and loses none of them."""
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from storage.sqlite import checkpoints
+from storage.sqlite.store import SqliteStore
+from storage.testing.making import make_delivery
+
+BODY = b"x" * 16_000
+ROUNDS, TOGETHER = 60, 50
+
+
+async def fill(store: SqliteStore, rounds: int = ROUNDS) -> None:
+    for turn in range(rounds):
+        await asyncio.gather(
+            *[store.add_delivery(make_delivery(f"msg_{turn}_{n}", body=BODY)) for n in range(TOGETHER)]
+        )
+
+
+def length(path: Path) -> int:
+    return path.with_name(path.name + "-wal").stat().st_size
+
+
+async def test_the_log_stays_short_while_much_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some 48 MB in a row, with SQLite's own checkpoints out of reach: the log is begun anew again and again."""
+    monkeypatch.setattr("storage.sqlite.connection.PAGES_NET", 1_000_000)
+    path = tmp_path / "store.db"
+    store = SqliteStore(path)
+    await store.open()
+    await fill(store)
+    written = ROUNDS * TOGETHER * len(BODY)
+    assert length(path) < written * 0.6
+    await store.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*), sum(length(body)) FROM bodies").fetchone() == (ROUNDS * TOGETHER, written)
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+async def test_a_reader_that_stays_makes_the_log_long_and_nothing_worse(tmp_path: Path) -> None:
+    """What it still sees cannot be copied over; once it has gone, the log shrinks back to use."""
+    path = tmp_path / "store.db"
+    store = SqliteStore(path)
+    await store.open()
+    await fill(store, 2)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM bodies").fetchone() == (2 * TOGETHER,)
+    for turn in range(2, 20):
+        await asyncio.gather(
+            *[store.add_delivery(make_delivery(f"more_{turn}_{n}", body=BODY)) for n in range(TOGETHER)]
+        )
+    assert reader.execute("SELECT count(*) FROM bodies").fetchone() == (2 * TOGETHER,)
+    reader.execute("ROLLBACK")
+    assert reader.execute("SELECT count(*) FROM bodies").fetchone() == (20 * TOGETHER,)
+    reader.close()
+    await store.close()
+
+
+async def test_the_thread_ends_with_the_store(tmp_path: Path) -> None:
+    """Also when nothing was ever written, and again after the store was opened again."""
+    for _ in range(2):
+        store = SqliteStore(tmp_path / "store.db")
+        await store.open()
+        assert "sqlite-checkpoints" in {thread.name for thread in threading.enumerate()}
+        await store.close()
+        assert "sqlite-checkpoints" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_without_the_thread_sqlite_copies_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not open its connection: writing goes on, and the log stays bounded by SQLite's own net."""
+    monkeypatch.setattr(checkpoints.Checkpoints, "_run", lambda _: None)
+    monkeypatch.setattr("storage.sqlite.connection.PAGES_NET", 500)
+    path = tmp_path / "store.db"
+    store = SqliteStore(path)
+    await store.open()
+    await fill(store)
+    assert length(path) < 16 * 1024 * 1024
+    await store.close()
