@@ -170,3 +170,24 @@ async def test_a_customer_that_the_platform_has_deleted_meanwhile_keeps_its_link
     job = await rig.job(status="failed")
     assert (job.kind, job.error["code"]) == ("write_back", "customer_not_found")
     assert await rig.linked(ada["id"])
+
+
+async def test_what_was_read_before_the_lease_ended_is_not_written_after_it(rig: Rig) -> None:
+    """A process that was stopped between reading and writing would wipe what others have written since."""
+    ada = rig.flexprice.add_customer(**ADA, metadata={"plan": "gold"})
+    reads = 0
+
+    async def stop(call: Call, moment: Moment) -> None:
+        nonlocal reads
+        reads += call.route == f"GET /v1/customers/{ada['id']}" and moment is Moment.AFTER
+        if reads == 2:  # the first read was that of the customer, this is that of the metadata
+            rig.flexprice.hook = None
+            rig.clock.advance(3600)
+            rig.flexprice.edit_customer(ada["id"], metadata={"plan": "silver", "theirs": "1"})
+
+    rig.flexprice.hook = stop
+    await rig.finalize(ada["id"])
+    await rig.finish()
+    await rig.check(all_linked=True)
+    metadata = rig.flexprice.customers[ada["id"]]["metadata"]
+    assert (metadata["plan"], metadata["theirs"]) == ("silver", "1")
