@@ -131,6 +131,7 @@ class History(RuleBasedStateMachine):
             await asyncio.gather(*worker._loops, *tasks, return_exceptions=True)
             worker._running.clear()
         await self.rig.restart()
+        self.rig.clock.advance(31)  # what they held is free when their leases have ended
 
     @precondition(lambda self: len(self.rig.nodes) == 1)
     @rule()

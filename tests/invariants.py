@@ -8,7 +8,7 @@ from typing import Any
 from connectors.testing.quickbooks import QuickBooksSimulator
 from gateway.sandbox.flexprice import FlexpriceSimulator
 from storage import Store
-from storage.records import DeliveryStatus, EntityMapping, JobStatus, MappingStatus, Page
+from storage.records import Delivery, DeliveryStatus, EntityMapping, Job, JobStatus, MappingStatus, Page
 from tests.ledgers import LedgerNomod, made_in_quickbooks
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
@@ -50,6 +50,7 @@ async def check_invariants(
         assert not alive, f"jobs without an end: {alive}"
     _check_made_once("Nomod", world.nomod.made_for.items(), doubled_on_purpose)
     _check_made_once("QuickBooks", made_in_quickbooks(world.intuit).items(), doubled_on_purpose)
+    await _check_told(store, world, deliveries.values(), jobs)
     mappings = await every(store.list_mappings)
     linked = [mapping for mapping in mappings if mapping.status is MappingStatus.LINKED]
     _check_records(world, linked)
@@ -93,12 +94,26 @@ def _check_written_back(world: World, linked: Iterable[EntityMapping], not_done:
         assert told == mapping.provider_entity_id, f"the platform was told {told!r}: {mapping}"
 
 
+async def _check_told(store: Store, world: World, deliveries: Iterable[Delivery], jobs: Iterable[Job]) -> None:
+    """What lists, attempts and reviews tell of a job holds neither a secret nor an e-mail address.
+
+    The fields of a review that are made to show a person to a person are left out.
+    """
+    told = [str(delivery.reason) for delivery in deliveries]
+    for job in jobs:
+        told += [str(job.reason), str(job.error)]
+        told += [f"{one.error} {one.exchanges} {one.decision}" for one in await store.list_attempts(job.job_id)]
+    told += [review.reason for review in await every(store.list_reviews)]
+    secrets = [world.nomod.api_key, world.flexprice.api_key, world.intuit.client_secret]
+    check_secrecy("\n".join(told), secrets=secrets)
+
+
 def check_secrecy(text: str, *, secrets: Iterable[str]) -> None:
-    """Raise AssertionError where a secret or an e-mail address stands in what a process has written."""
+    """Raise AssertionError where a secret or an e-mail address stands in what a process has written or stored."""
     for secret in secrets:
-        assert secret not in text, "a secret was written to the log"
+        assert secret not in text, "a secret was written down"
     found = [line for line in text.splitlines() if _EMAIL.search(line)]
-    assert not found, f"an e-mail address was written to the log: {found[:3]}"
+    assert not found, f"an e-mail address was written down: {found[:3]}"
 
 
 async def every(listing: Callable[..., Any], **where: Any) -> list[Any]:

@@ -7,7 +7,9 @@ import pytest
 
 from connectors.models import Customer
 from connectors.quickbooks.names import tag_of
-from storage.records import DeliveryStatus
+from gateway import keys
+from gateway.pipeline.drift import DriftScan
+from storage.records import DeliveryStatus, ReviewStatus
 from tests.harness import QUICKBOOKS, TITHELY, Rig
 
 JOHN: dict[str, Any] = {"first_name": "John", "last_name": "Doe", "email": "john@example.org"}
@@ -209,3 +211,29 @@ async def test_flexprices_customers_come_with_their_whole_name_and_the_write_bac
     (record,) = records(rig)
     assert (record["DisplayName"], record["GivenName"]) == ("Ada King Lovelace", "Ada King Lovelace")
     assert rig.flexprice.customers[ada["id"]]["metadata"]["quickbooks_customer_id"] == record["Id"]
+
+
+async def test_a_record_that_was_merged_away_is_put_before_a_person_who_links_the_survivor(rig: Rig) -> None:
+    """The daily look finds it; the customer's next gift waits for the same decision."""
+    first = await rig.give(donor_id="user_7", **JOHN)
+    await rig.finish()
+    record = str(await record_of(rig, first))
+    survivor = rig.intuit.seed_customer(DisplayName="John and Jane Doe")["Id"]
+    rig.intuit.merge(record, survivor)
+    live = rig.gateway.app[keys.REGISTRY].connections[QUICKBOOKS]
+    assert (await DriftScan(store=rig.store, now=rig.now).run(live)).gone == 1
+    await rig.refresh()
+    await rig.finish()
+    later = await rig.give(donor_id="user_7", **JOHN)
+    await rig.finish()
+    assert (await rig.delivery(later)).status is DeliveryStatus.NEEDS_REVIEW
+    asked = (await rig.store.list_reviews(status=ReviewStatus.OPEN)).items
+    assert {review.kind for review in asked} == {"stale"}
+    await rig.store.resolve_review(
+        asked[0].review_id, decision="adopt", provider_entity_id=survivor, by="tests", now=rig.now()
+    )
+    await rig.refresh()
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert await record_of(rig, later) == survivor
+    assert names(rig) == ["John and Jane Doe"]
