@@ -5,11 +5,15 @@ import os
 import random
 import secrets
 import shutil
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+import structlog
 from hypothesis import settings
 
+from gateway import logs
+from gateway.settings import LogFormat, LogLevel
 from tests.postgres_setup import OUTSIDE, new_database, postgres_server, postgres_url, shared_database
 
 __all__ = ["new_database", "postgres_server", "postgres_url", "shared_database"]  # fixtures
@@ -77,6 +81,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if need.required:
                 pytest.fail(f"{need.missing}, and LEDGERGATE_REQUIRE_{marker.upper()} is set", pytrace=False)
             pytest.skip(need.missing)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_usual() -> Iterator[None]:
+    """Log as a gateway does, whatever an earlier test or a command in this process has set up."""
+    before = structlog.get_config()
+    logs.configure(LogFormat.JSON, LogLevel.INFO)
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture

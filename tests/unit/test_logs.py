@@ -3,22 +3,9 @@
 import io
 import json
 import sys
-from collections.abc import Iterator
 
 import pytest
 import structlog
-
-from gateway import logs
-from gateway.settings import LogFormat, LogLevel
-
-
-@pytest.fixture(autouse=True)
-def configured() -> Iterator[None]:
-    """JSON lines from debug on; structlog is as it was afterwards."""
-    before = structlog.get_config()
-    logs.configure(LogFormat.JSON, LogLevel.INFO)
-    yield
-    structlog.configure(**before)
 
 
 def test_a_line_holds_facts_and_neither_secrets_nor_personal_data(capsys: pytest.CaptureFixture[str]) -> None:
