@@ -1,16 +1,16 @@
 """Identifiers: a prefix that says what it is, then time and randomness, so that newer ones sort later."""
 
-import secrets
+import os
 import uuid
 from datetime import datetime
 
-_RANDOM_BITS = 80
+_RANDOM_BYTES = 10
 _NAMESPACE = uuid.UUID("8f0f6a51-9d0b-5a0e-8d5c-6a7c1a3f2b10")
 
 
 def new_id(prefix: str, now: datetime) -> str:
     """Return an identifier such as `dlv_0199…`: 12 hexadecimal digits of milliseconds, 20 of randomness."""
-    return f"{prefix}_{(int(now.timestamp() * 1000) << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS):032x}"
+    return f"{prefix}_{int(now.timestamp() * 1000):012x}{os.urandom(_RANDOM_BYTES).hex()}"
 
 
 def idempotency_key(seed: str, *, epoch: int, variant: int, attempt: int) -> str:

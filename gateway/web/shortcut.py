@@ -32,8 +32,9 @@ IDLE_SECONDS = 30.0
 _BEGINNING = b"POST /webhooks/"
 # RFC 9112, 3 and 5: a target and field names of a few safe letters, values of visible ASCII, no folding, CRLF only.
 _HEAD = re.compile(
-    rb"POST /webhooks/([A-Za-z0-9_-]{1,200}) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n)+)\r\n"
+    rb"POST /webhooks/([A-Za-z0-9_-]{1,200}) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~]*+\r\n)++)\r\n"
 )
+_FIELD = re.compile(r"([^:\r]+):[\t ]*([^\r]*)\r\n")
 # Fields that change how a message is read or answered. Content-Length is looked at below.
 _UNUSUAL = ("transfer-encoding", "content-encoding", "expect", "upgrade", "connection", "trailer", "te")
 _LENGTH = re.compile(r"[0-9]{1,7}")
@@ -47,13 +48,19 @@ def read_head(data: bytes, most_body: int = MAX_BODY_BYTES) -> Head | None:
     found = _HEAD.match(data, 0, MAX_HEAD_BYTES)
     if found is None:
         return None
-    lines = found[2].decode("ascii").split("\r\n")
-    headers = CIMultiDict([(line[: (at := line.index(":"))], line[at + 1 :].strip("\t ")) for line in lines[:-1]])
+    text = found[2].decode("ascii")
+    pairs = _FIELD.findall(text)
+    if " \r" in text or "\t\r" in text:
+        pairs = [(name, value.rstrip("\t ")) for name, value in pairs]
+    headers = CIMultiDict(pairs)
     lengths = headers.getall("content-length", ())
     if len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]) or len(headers.getall("host", ())) != 1:
         return None
+    for name in _UNUSUAL:  # twice as fast as any() here, and this runs for each webhook
+        if name in headers:
+            return None
     length = int(lengths[0])
-    if length > most_body or any(name in headers for name in _UNUSUAL):
+    if length > most_body:
         return None
     return found[1].decode("ascii"), headers, found.end(), found.end() + length
 

@@ -178,9 +178,11 @@ class Door:
 def kept_headers(headers: Headers, secret: str | None) -> bytes:
     """Return the headers as JSON pairs, in their order, without what is secret."""
     pairs = list(headers.items())
-    if (secret and secret in headers) or any(name in headers for name in HIDDEN_HEADERS):
-        hidden = {*HIDDEN_HEADERS, secret.lower() if secret else ""}
-        pairs = [(name, HIDDEN if name.lower() in hidden else value) for name, value in pairs]
+    names = (*HIDDEN_HEADERS, secret.lower()) if secret else HIDDEN_HEADERS
+    for hidden in names:
+        if hidden in headers:
+            pairs = [(name, HIDDEN if name.lower() in names else value) for name, value in pairs]
+            break
     try:
         return orjson.dumps(pairs)
     except TypeError:  # a header that is not UTF-8
