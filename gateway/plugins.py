@@ -1,8 +1,10 @@
 """From a name to a connector or source class: our own and others' through the same entry points and the same checks."""
 
 import inspect
+import sys
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points, version
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points, version
 from typing import Any, Generic, TypeVar
 
 from connectors.base import API_VERSION, Connector
@@ -46,7 +48,7 @@ class Plugins(Generic[T]):
         self._entries: dict[str, list[EntryPoint]] = {}
         for name, value in _BUILT_IN[group].items():
             self._entries[name] = [EntryPoint(name, value, group)]
-        for entry in entry_points(group=group):
+        for entry in _installed(group, tuple(sys.path)):
             known = self._entries.setdefault(entry.name, [])
             if entry.value not in {other.value for other in known}:
                 known.append(entry)
@@ -98,6 +100,12 @@ class Plugins(Generic[T]):
             msg = f"{name!r} calls itself {own_name!r}: the entry point's name and the class's must be equal"
             raise PluginError(msg)
         return loaded
+
+
+@cache
+def _installed(group: str, _: tuple[str, ...]) -> EntryPoints:
+    """Return a group's entry points on this path, read once: it takes the metadata of every distribution there is."""
+    return entry_points(group=group)
 
 
 def capabilities(kind: type[Connector[Any]]) -> list[str]:

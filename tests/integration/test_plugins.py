@@ -78,9 +78,9 @@ def test_a_broken_plugin_is_listed_and_refused_with_the_reason_and_ours_still_lo
 def test_two_plugins_of_one_name_are_both_refused_and_both_named(folder: Path) -> None:
     connector(folder, GOOD)
     connector(folder, GOOD, distribution_name="ledgergate-other")
+    connector(folder, GOOD.replace("plugged", "nomod"), name="nomod", distribution_name="ledgergate-third")
     with pytest.raises(PluginError, match=r"more than one plugin: .*ledgergate_plugged:Plugged"):
         connector_plugins().load("plugged")
-    connector(folder, GOOD.replace("plugged", "nomod"), name="nomod", distribution_name="ledgergate-third")
     with pytest.raises(PluginError, match=r"more than one plugin: connectors\.nomod:NomodConnector, ledgergate_third"):
         connector_plugins().load("nomod")
     assert connector_plugins().load("quickbooks").name == "quickbooks"
