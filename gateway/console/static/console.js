@@ -3,10 +3,11 @@
 
 (() => {
   const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
-  const clock = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  const hours = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }; // as in logs, and whatever the language
+  const clock = { month: "short", day: "numeric", ...hours, second: "2-digit" };
   const recent = new Intl.DateTimeFormat(undefined, clock);
   const long = new Intl.DateTimeFormat(undefined, { ...clock, year: "numeric" });
-  const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+  const hour = new Intl.DateTimeFormat(undefined, hours);
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
   const words = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
