@@ -40,6 +40,6 @@ def loads(value: str | bytes | None) -> Any:
     return None if value is None else orjson.loads(value)
 
 
-def array(values: Sequence[str]) -> str:
-    """Return texts as a JSON array."""
+def array(values: Sequence[str] | Sequence[int]) -> str:
+    """Return texts or numbers as a JSON array."""
     return orjson.dumps(list(values)).decode()

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -53,6 +54,7 @@ def email_key(text: str) -> str:
     return unicodedata.normalize("NFC", text.strip()).casefold()
 
 
+@lru_cache(maxsize=256)  # one job asks several times
 def checked_email(text: str) -> str:
     """Return the address as the source has it, without blanks around it. Raises InvalidEmailError; asks no DNS.
 

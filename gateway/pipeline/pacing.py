@@ -9,7 +9,9 @@ FULL = 0.7
 """CPU seconds a second above which jobs take from the door: the rest is what a disk and a neighbour leave."""
 BATCH = 100
 SMALL_BATCH = 32
-"""While the door is pressed, a settled batch must not hold up the acknowledgements that wait behind it."""
+"""While webhooks pour in, a settled batch must not hold up the acknowledgements that wait behind it."""
+SHARE, PRESSED_SHARE = 3, 9
+"""How many times as long as a turn the door is left alone after it."""
 GATHERING = 0.02
 MOST = 0.25
 
@@ -17,9 +19,10 @@ MOST = 0.25
 class Pace:
     """How much of the time the work behind the door takes. Below `BRISK` it takes all it wants, at once.
 
-    Above, it rests between turns, as long as the last turn took; and where the processor is full, nine times as long,
-    with small batches and few jobs at a time. An acknowledgement cannot wait, since the sender gives up; what is stored
-    can. A process that has time left over is never held back for long: the rest is at most a quarter of a second.
+    Above, it takes small batches and rests between turns, three times as long as the last turn took; and where the
+    processor is full, nine times as long, with few jobs at a time. An acknowledgement cannot wait, since the sender
+    gives up; what is stored can. A process that has time left over is never held back for long: the rest is at most a
+    quarter of a second.
     """
 
     def __init__(
@@ -28,8 +31,10 @@ class Pace:
         self._clock, self._cpu = clock, cpu
         self._arrived = 0
         self._since, self._used = clock(), cpu()
+        self.brisk = False
+        """Whether webhooks come fast."""
         self.pressed = False
-        """Whether webhooks come fast and the processor is full."""
+        """Whether they do, and the processor is full."""
 
     def arrived(self) -> None:
         """Count a webhook."""
@@ -39,15 +44,16 @@ class Pace:
         """Return for how many seconds to leave the door alone after a turn that took so many; 0 is not at all."""
         now, used = self._clock(), self._cpu()
         passed = max(now - self._since, 1e-6)
-        brisk = self._arrived / passed >= BRISK and self._arrived > 1
-        self.pressed = brisk and (used - self._used) / passed >= FULL
+        self.brisk = self._arrived / passed >= BRISK and self._arrived > 1
+        self.pressed = self.brisk and (used - self._used) / passed >= FULL
         self._arrived, self._since, self._used = 0, now, used
-        return min(MOST, max(GATHERING, turn * (9 if self.pressed else 1))) if brisk else 0.0
+        share = PRESSED_SHARE if self.pressed else SHARE
+        return min(MOST, max(GATHERING, turn * share)) if self.brisk else 0.0
 
     @property
     def batch(self) -> int:
         """Return how many deliveries a turn takes."""
-        return SMALL_BATCH if self.pressed else BATCH
+        return SMALL_BATCH if self.brisk else BATCH
 
     def places(self, configured: int) -> int:
         """Return how many jobs may run at the same time."""

@@ -1,7 +1,7 @@
 """From what a stage found out to the settlement that is written: one place that fills in the rest."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -60,7 +60,7 @@ def settlement(
     job = claimed.job
     attempt = Attempt(
         number=job.attempts + 1, started_at=started_at, finished_at=finished_at, outcome=result.outcome,
-        error=result.error, exchanges=[asdict(exchange) for exchange in exchanges] or None, decision=result.decision,
+        error=result.error, exchanges=list(exchanges) or None, decision=result.decision,
         worker=owner,
     )  # fmt: skip
     return Settlement(

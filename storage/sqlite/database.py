@@ -209,12 +209,13 @@ class Database:
             if not deliveries and not pieces:
                 return False
             self._assert_same_file()
-            connection.execute("BEGIN IMMEDIATE")
-            if deliveries:
-                self._insert_in_savepoint(connection, deliveries)
-            for item in pieces:
-                _in_savepoint(connection, item)
-            connection.execute("COMMIT")
+            if not self._did_alone(connection, deliveries, pieces):
+                connection.execute("BEGIN IMMEDIATE")
+                if deliveries:
+                    self._insert_in_savepoint(connection, deliveries)
+                for item in pieces:
+                    _in_savepoint(connection, item)
+                connection.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 - whatever it was, nothing was committed and all must be told
             end(connection)
             for item in batch:
@@ -222,6 +223,31 @@ class Database:
                     item.error = ours(error)
             return False
         return connection.total_changes != before
+
+    def _did_alone(self, connection: sqlite3.Connection, deliveries: list[_Item], pieces: list[_Item]) -> bool:
+        """Commit deliveries only, or one piece only, which needs no savepoint; return False where it does need one.
+
+        The usual cases, in which each statement counts: all of it is latency of an acknowledgement, or of a job.
+        """
+        if pieces and (deliveries or len(pieces) > 1):
+            return False
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if pieces:
+                pieces[0].result = pieces[0].work(connection) if pieces[0].work is not None else None
+            else:
+                results = self._insert(connection, [item.delivery for item in deliveries if item.delivery is not None])
+                for item, result in zip(deliveries, results, strict=True):
+                    item.result = result
+        except Exception as error:
+            if not connection.in_transaction:  # SQLite itself has rolled back everything: disk full, I/O error
+                raise
+            connection.execute("ROLLBACK")
+            if pieces:
+                pieces[0].error = ours(error)
+            return bool(pieces)
+        connection.execute("COMMIT")
+        return True
 
     def _insert_in_savepoint(self, connection: sqlite3.Connection, items: list[_Item]) -> None:
         """Insert deliveries together; when that fails, one by one, so that the bad one alone is refused."""

@@ -18,17 +18,16 @@ from storage.sqlite.searching import DELIVERIES, newest
 from storage.sqlite.timeline import SLACK, number_at
 from storage.sqlite.where import Where
 
-_NEWEST = "SELECT coalesce(max(number), 0) FROM deliveries"
 _INSERT = """
-INSERT INTO deliveries (number, delivery_id, source, tenant_id, environment_id, delivery_key, received_at, scheme,
+INSERT INTO deliveries (delivery_id, source, tenant_id, environment_id, delivery_key, received_at, scheme,
                         secret_index, body_bytes)
 VALUES {rows} ON CONFLICT (delivery_key, source) DO NOTHING"""
 _INSERT_BODIES = "INSERT INTO bodies (number, headers, body) VALUES {rows}"
 # Rows in one statement: each statement lets go of the interpreter and has to get it back, from a busy event loop.
 _TOGETHER = (64, 16, 4, 1)
-_INSERTS = {count: _INSERT.format(rows=", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * count)) for count in _TOGETHER}
+_INSERTS = {count: _INSERT.format(rows=", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * count)) for count in _TOGETHER}
 _BODY_INSERTS = {count: _INSERT_BODIES.format(rows=", ".join(["(?, ?, ?)"] * count)) for count in _TOGETHER}
-_KNOWN = "SELECT delivery_id FROM deliveries WHERE delivery_key = ? AND source = ?"
+_KNOWN = "SELECT number, delivery_id FROM deliveries WHERE delivery_key = ? AND source = ?"
 _ONE = "SELECT d.*, b.headers, b.body FROM deliveries d LEFT JOIN bodies b USING (number)"
 _CLAIM = """
 UPDATE deliveries SET claimed_until = :until
@@ -38,7 +37,7 @@ UPDATE deliveries SET claimed_until = :until
           AND claimed_until <= :now
         ORDER BY number LIMIT :limit)
 RETURNING number"""
-_CLAIMED = f"{_ONE} WHERE number = ?"
+_CLAIMED = f"{_ONE} WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number"
 _DISPATCHED = """
 UPDATE deliveries SET dispatched = 1, claimed_until = 0, status = ?, reason = ?, event_type = ?, entity_id = ?,
                       subject = ?
@@ -60,26 +59,29 @@ SELECT DISTINCT subject FROM deliveries WHERE subject IN (SELECT value FROM json
 
 def insert_deliveries(db: sqlite3.Connection, deliveries: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
     """Insert a batch; return, for each, the id under which it is stored and whether it was there before."""
-    numbered = list(enumerate(deliveries, start=db.execute(_NEWEST).fetchone()[0] + 1))
     before = db.total_changes
-    _insert(db, _INSERTS, [(number, *values.delivery(new)) for number, new in numbered])
-    answers = [(new.delivery_id, False) for new in deliveries]
-    if db.total_changes - before < len(deliveries):
-        ids_kept = [db.execute(_KNOWN, (new.delivery_key, new.source)).fetchone()[0] for new in deliveries]
-        answers = [(kept, kept != new.delivery_id) for kept, new in zip(ids_kept, deliveries, strict=True)]
-        numbered = [pair for pair, (_, known) in zip(numbered, answers, strict=True) if not known]
-    _insert(db, _BODY_INSERTS, [(number, new.headers, new.body) for number, new in numbered])
-    return answers
+    last = _insert(db, _INSERTS, [values.delivery(new) for new in deliveries])
+    if db.total_changes - before == len(deliveries):
+        # Rows that one transaction adds are numbered one after the other: https://www.sqlite.org/autoinc.html
+        first = last - len(deliveries) + 1
+        _insert(db, _BODY_INSERTS, [(number, new.headers, new.body) for number, new in enumerate(deliveries, first)])
+        return [(new.delivery_id, False) for new in deliveries]
+    kept = [db.execute(_KNOWN, (new.delivery_key, new.source)).fetchone() for new in deliveries]
+    pairs = list(zip(kept, deliveries, strict=True))
+    stored = [(number, new.headers, new.body) for (number, known), new in pairs if known == new.delivery_id]
+    _insert(db, _BODY_INSERTS, stored)
+    return [(known, known != new.delivery_id) for (_, known), new in pairs]
 
 
-def _insert(db: sqlite3.Connection, statements: Mapping[int, str], new: Sequence[values.Values]) -> None:
-    """Insert rows with as few statements as there are sizes for."""
-    begin = 0
+def _insert(db: sqlite3.Connection, statements: Mapping[int, str], new: Sequence[values.Values]) -> int:
+    """Insert rows with as few statements as there are sizes for; return the number of the last."""
+    begin = last = 0
     for count in _TOGETHER:
         while len(new) - begin >= count:
             end = begin + count
-            db.execute(statements[count], list(chain.from_iterable(new[begin:end])))
+            last = db.execute(statements[count], list(chain.from_iterable(new[begin:end]))).lastrowid or 0
             begin = end
+    return last
 
 
 class Inbox:
@@ -105,8 +107,8 @@ class Inbox:
         bounds = {"now": micros(now), "until": micros(now + lease), "limit": limit}
 
         def work(db: sqlite3.Connection) -> list[Delivery]:
-            taken = sorted(row[0] for row in db.execute(_CLAIM, bounds).fetchall())
-            return [rows.delivery(db.execute(_CLAIMED, (number,)).fetchone(), whole=True) for number in taken]
+            taken = [row[0] for row in db.execute(_CLAIM, bounds).fetchall()]
+            return [rows.delivery(row, whole=True) for row in db.execute(_CLAIMED, (array(taken),))] if taken else []
 
         return await self._db.write(work)
 
