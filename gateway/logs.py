@@ -44,8 +44,9 @@ class StderrLogger:
     A log that cannot be written (its disk is full, its pipe is gone) must not stop the work that it tells of.
     """
 
-    def __init__(self, *_: object) -> None:
-        """Take no file: it may be exchanged or closed before the next line."""
+    def __init__(self, name: str = "", *_: object) -> None:
+        """Take a name and no file: that may be exchanged or closed before the next line."""
+        self.name = name
 
     def msg(self, message: str) -> None:
         """Write one line, if there is anybody to read it."""
@@ -58,29 +59,55 @@ class StderrLogger:
     log = debug = info = warning = warn = error = err = critical = fatal = exception = msg
 
 
+class _Handler(logging.Handler):
+    """Takes what libraries log, and writes it as our own lines are written."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        try:
+            StderrLogger().msg(self.format(record))
+        except Exception:  # noqa: BLE001 - as above: a library's line must not stop the work that it tells of
+            self.handleError(record)
+
+
+_libraries = _Handler()
+
+
+def _named(logger: Any, _: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    record = event.get("_record")
+    event["logger"] = record.name if record is not None else getattr(logger, "name", "")
+    return event
+
+
 def configure(form: LogFormat, level: LogLevel) -> None:
     """Set up structlog and the standard library's logging alike."""
     number = logging.getLevelName(level.upper())
-    processors: list[Any] = [
+    shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        _named,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _keep_out,
     ]
-    if form is LogFormat.JSON:
-        processors.append(structlog.processors.JSONRenderer(serializer=_dumps))
-    else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    renderer: Any = (
+        structlog.processors.JSONRenderer(serializer=_dumps)
+        if form is LogFormat.JSON
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
     structlog.configure(
-        processors=processors,
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=StderrLogger,
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    forget = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    _libraries.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processors=[forget, renderer], foreign_pre_chain=shared)
     )
+    root = logging.getLogger()
+    root.addHandler(_libraries)  # once: a handler that is there already is not added again
+    root.setLevel(max(number, logging.WARNING))
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a stranger's bad request is no error of ours
 
 

@@ -59,6 +59,7 @@ def _postgres() -> str:
 NEEDS = {
     "browser": Need(_programs("chromium", "chromedriver"), bool(_take("LEDGERGATE_REQUIRE_BROWSER"))),
     "curl": Need(_programs("curl", "openssl"), bool(_take("LEDGERGATE_REQUIRE_CURL"))),
+    "nginx": Need(_programs("nginx"), bool(_take("LEDGERGATE_REQUIRE_NGINX"))),
     "postgres": Need(_postgres(), bool(_take("LEDGERGATE_REQUIRE_POSTGRES"))),
 }
 

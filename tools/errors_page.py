@@ -4,6 +4,8 @@ import argparse
 import importlib
 from pathlib import Path
 
+from gateway.errors.catalogue import ErrorEntry, catalogue
+
 PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
 HEAD = """# Errors
 
@@ -13,7 +15,7 @@ A code is stable and for machines; it stands in the API's problem documents, in 
 and in the console. *What happens* is what the gateway does by itself: `retry` on the schedule, `pause` the connection
 while its jobs wait, `fail` the job until a person retries it, `review` puts the question before a person, `none`
 concerns only the request that met it. *Written?* says whether something may have been created at the provider all the
-same.
+same. The link of a code leads to the [runbook](runbook.md): the commands to run about it.
 
 The five errors of the product's specification are among them: customer not found (`customer_not_found`), email already
 exists (`email_already_exists`), invalid email format (`invalid_email`), missing required fields
@@ -24,8 +26,8 @@ exists (`email_already_exists`), invalid email format (`invalid_email`), missing
 """
 
 
-def page() -> str:
-    """Return the page as it must be."""
+def entries() -> list[ErrorEntry]:
+    """Return every error, with those that only a plugin or a page of the gateway raises."""
     for module in (
         "connectors.nomod",
         "connectors.quickbooks",
@@ -34,11 +36,15 @@ def page() -> str:
         "storage.cursors",
     ):
         importlib.import_module(module)
-    errors = importlib.import_module("gateway.errors")
+    return catalogue()
+
+
+def page() -> str:
+    """Return the page as it must be."""
     lines = [
-        f"| `{entry.code}` | {entry.action} | {'perhaps' if entry.may_have_written else 'no'} "
-        f"| **{entry.title}.** {entry.cause} | {entry.resolution} |"
-        for entry in errors.catalogue()
+        f"| [`{entry.code}`](runbook.md#{entry.code}) | {entry.action} "
+        f"| {'perhaps' if entry.may_have_written else 'no'} | **{entry.title}.** {entry.cause} | {entry.resolution} |"
+        for entry in entries()
     ]
     return HEAD + "\n".join(lines) + "\n"
 

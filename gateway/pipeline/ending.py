@@ -86,4 +86,4 @@ class Ending:
                 if job_id != job.job_id:
                     await self._store.retry_job(job_id, now=self._now())
         except StorageError as error:  # the link is written; a person finds the other questions where they were
-            log.warning("reviews_not_answered", job_id=job.job_id, code=error.code)
+            log.warning("reviews_not_answered", code=error.code)

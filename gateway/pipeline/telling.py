@@ -42,9 +42,9 @@ class Telling:
         if result.pause is not None:
             log.error("connection_paused", connection=result.pause[0], reason=result.pause[1])
         log.info(
-            "attempt", job_id=job.job_id, delivery_id=job.delivery_id, kind=job.kind, source=job.source,
-            connection=job.connection, entity_type=job.entity_type, entity_id=job.entity_id, subject=job.subject,
-            number=job.attempts + 1, outcome=result.outcome, status=str(result.status), code=code or None,
+            "attempt", job_id=job.job_id, delivery_id=job.delivery_id, attempt=job.attempts + 1, kind=job.kind,
+            source=job.source, connection=job.connection, entity_type=job.entity_type, entity_id=job.entity_id,
+            subject=job.subject, outcome=result.outcome, status=str(result.status), code=code or None,
             reason=result.reason, milliseconds=round(seconds * 1000, 1), requests=len(exchanges),
             record=result.link.provider_entity_id if result.link else None,
             origin=result.link.origin if result.link else None,

@@ -235,6 +235,7 @@ class Worker:
         exchanges: list[Exchange] = []
         EXCHANGES.set(exchanges)
         IN_TIME.set(lambda: self._leases.holds(claimed))
+        structlog.contextvars.bind_contextvars(job_id=job.job_id, delivery_id=job.delivery_id, attempt=job.attempts + 1)
         work = Work(claimed=claimed, registry=self._registry)
         try:
             result = await self._ending.write(work, await self._run(work), started=started, exchanges=exchanges)
@@ -242,11 +243,9 @@ class Worker:
             if result.pause is not None:
                 self._refreshed = float("-inf")
         except LeaseLostError:
-            log.warning("lease_lost", job_id=job.job_id, delivery_id=job.delivery_id)
+            log.warning("lease_lost")
         except StorageError as error:
-            log.error(  # noqa: TRY400 - a store in trouble is no bug of ours to show a traceback for
-                "attempt_not_settled", job_id=job.job_id, delivery_id=job.delivery_id, code=error.code
-            )
+            log.error("attempt_not_settled", code=error.code)  # noqa: TRY400 - a store in trouble is no bug of ours
         finally:
             self._leases.drop(claimed)
             if self._running.get(job.job_id, (None, None))[1] is asyncio.current_task():
@@ -269,7 +268,7 @@ class Worker:
             return self._failed(work, refused.error, refused=refused)
         except Exception as error:
             if not hasattr(error, "code"):
-                log.exception("stage_failed", job_id=work.claimed.job.job_id, kind=work.claimed.job.kind)
+                log.exception("stage_failed", kind=work.claimed.job.kind)
             return self._failed(work, error)
 
     def _failed(self, work: Work, error: BaseException, *, refused: RefusedError | None = None) -> Result:

@@ -2,10 +2,14 @@
 
 import io
 import json
+import logging
 import sys
 
 import pytest
 import structlog
+
+from gateway import logs
+from gateway.settings import LogFormat, LogLevel
 
 
 def test_a_line_holds_facts_and_neither_secrets_nor_personal_data(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,3 +45,24 @@ def test_the_line_goes_to_what_standard_error_is_now(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "stderr", later)
     log.info("told", number=1)
     assert json.loads(later.getvalue())["number"] == 1
+
+
+@pytest.mark.parametrize("form", list(LogFormat))
+def test_a_library_s_line_looks_like_ours_and_is_redacted_too(
+    capsys: pytest.CaptureFixture[str], form: LogFormat
+) -> None:
+    """So that a stream of JSON stays one, whoever writes into it."""
+    logs.configure(form, LogLevel.INFO)
+    logging.getLogger("some.library").warning("lost the connection of %s", "ada@example.com")
+    logging.getLogger("some.library").info("of no interest")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ada@example.com" not in line
+    if form is LogFormat.JSON:
+        told = json.loads(line)
+        assert (told["logger"], told["level"]) == ("some.library", "warning")
+        assert told["event"].startswith("lost the connection")
+
+
+def test_a_line_names_the_room_that_tells_it(capsys: pytest.CaptureFixture[str]) -> None:
+    structlog.get_logger("ledgergate.worker").info("told")
+    assert json.loads(capsys.readouterr().err)["logger"] == "ledgergate.worker"

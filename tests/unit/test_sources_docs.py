@@ -21,7 +21,9 @@ from gateway.sources.tithely import TithelyOptions
 from tests.unit.tithely_setup import identity, source
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-TITHELY, SOURCES = ((DOCS / name).read_text(encoding="utf-8") for name in ("tithely.md", "sources.md"))
+TITHELY, SOURCES, FLEXPRICE = (
+    (DOCS / name).read_text(encoding="utf-8") for name in ("tithely.md", "sources.md", "flexprice.md")
+)
 
 
 def settings_in(page: str, head: str) -> dict[str, str]:
@@ -52,18 +54,18 @@ def examples(page: str, language: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "page,head,model",
-    [(TITHELY, "option", TithelyOptions), (TITHELY, "setting", PollConfig), (SOURCES, "option", FlexpriceOptions)],
+    [(TITHELY, "option", TithelyOptions), (TITHELY, "setting", PollConfig), (FLEXPRICE, "option", FlexpriceOptions)],
 )
 def test_every_setting_is_documented_with_its_default(page: str, head: str, model: type[BaseModel]) -> None:
     assert settings_in(page, head) == defaults(model)
 
 
 def test_every_platform_is_on_the_page() -> None:
-    listed = re.findall(r"^\| `(\w+)` \| ", SOURCES.split("\n## ", 1)[0], re.MULTILINE)
+    listed = re.findall(r"^\| \[`(\w+)`\]\(\w+\.md\) \| ", SOURCES.split("\n## ", 1)[0], re.MULTILINE)
     assert sorted(listed) == [name for name in source_plugins().names() if name in ("flexprice", "tirdad", "tithely")]
 
 
-@pytest.mark.parametrize("page", [TITHELY, SOURCES])
+@pytest.mark.parametrize("page", [TITHELY, FLEXPRICE])
 def test_the_example_of_a_source_is_one_that_can_be_applied(page: str) -> None:
     (text,) = examples(page, "toml")
     raw = tomllib.loads(text)
