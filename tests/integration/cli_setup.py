@@ -1,11 +1,22 @@
-"""Runs the real program as a process: its exit code, its output, and what must never be in it."""
+"""Runs the real program as a process: its exit code, its output, and what must never be in it.
+
+A command that is run to its end is forked after its imports (tests/integration/cli_zygote.py), which is ten times as
+quick. One that is left running, or that is to import other things (`PYTHONPATH`), is started as people start it.
+"""
 
 import asyncio
+import atexit
+import contextlib
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +48,54 @@ class Result:
         return lines[0]
 
 
+@cache
+def zygote() -> socket.socket:
+    """Where commands are ordered, of this process; it ends with this process."""
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-m", "tests.integration.cli_zygote"]
+    with theirs:
+        process = subprocess.Popen(command, cwd=ROOT, env=clean(), stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
+
+    def end() -> None:
+        ours.close()
+        process.wait(PATIENCE)
+
+    atexit.register(end)
+    return ours
+
+
+def clean() -> dict[str, str]:
+    """Return nothing of the environment that runs the tests but what programs need."""
+    return {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SYSTEMROOT"}}
+
+
+async def forked(arguments: Sequence[str], env: dict[str, str], stdin: bytes) -> tuple[int, bytes, bytes]:
+    """Run a command in a fork of the zygote; return its exit code and its output. It is killed when it takes too long.
+
+    Its streams are files: nothing it reads or writes waits for us.
+    """
+    ours, theirs = os.pipe()
+    with contextlib.ExitStack() as stack:
+        answer = stack.enter_context(os.fdopen(ours, encoding="utf-8"))
+        order, given, out, err = files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(4)]
+        order.write(json.dumps({"arguments": arguments, "env": env}).encode())
+        given.write(stdin)
+        for file in (order, given):
+            file.seek(0)
+        socket.send_fds(zygote(), [b"x"], [*(file.fileno() for file in files), theirs])
+        os.close(theirs)
+        pid = int(await asyncio.to_thread(answer.readline))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                code = await asyncio.to_thread(answer.readline)
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        for file in (out, err):
+            file.seek(0)
+        return int(code), out.read(), err.read()
+
+
 @dataclass(slots=True, kw_only=True)
 class Cli:
     """The program with a database of its own. Secrets are given as canaries, which no output may hold."""
@@ -53,10 +112,9 @@ class Cli:
         return f"env:{name}"
 
     def env(self, **more: str) -> dict[str, str]:
-        """The environment of a run: nothing of the one that runs the tests but what programs need."""
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SYSTEMROOT"}}
+        """The environment of a run."""
         own = {"LEDGERGATE_DATABASE_URL": f"sqlite:///{self.database}", "LEDGERGATE_ALLOW_PRIVATE_ADDRESSES": "true"}
-        return {**kept, **own, **self.environment, **more}
+        return {**clean(), **own, **self.environment, **more}
 
     async def start(self, *arguments: str, **more: str) -> asyncio.subprocess.Process:
         """Start the program, and leave it running."""
@@ -67,8 +125,11 @@ class Cli:
 
     async def run(self, *arguments: str, stdin: str | bytes = b"", **more: str) -> Result:
         """Run one command to its end. `more` are environment variables of this run."""
-        process = await self.start(*arguments, **more)
         given = stdin.encode() if isinstance(stdin, str) else stdin
+        env = self.env(**more)
+        if "PYTHONPATH" not in env:
+            return self.checked(*await forked(arguments, env, given))
+        process = await self.start(*arguments, **more)
         async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate(given)
         return self.checked(process.returncode, out, err)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 INNER = """
 import os
@@ -22,30 +24,38 @@ def test_random(rng):
 """
 
 
-def run(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    inner = tmp_path / "test_inner.py"
+def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the inner tests with the plugins that our settings name, and no others."""
+    inner = folder / "test_inner.py"
     inner.write_text(INNER, encoding="utf-8")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("LEDGERGATE_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
+    for plugin in ("pytest_asyncio.plugin", "pytest_timeout", "tests.conftest"):
+        command += ["-p", plugin]
     return subprocess.run(
         [*command, "-s", inner],
         cwd=ROOT,
-        env={**clean, "PATH": str(tmp_path), **environment},
+        env={**clean, "PATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
         capture_output=True,
         text=True,
         check=False,
     )
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """A run without a browser and without a seed of ours."""
+    return run(tmp_path_factory.mktemp("first"))
+
+
 def drawn(output: str) -> str:
     return next(line for line in output.splitlines() if "drawn:" in line)
 
 
-def test_without_a_browser_its_tests_are_skipped_with_the_reason(tmp_path: Path) -> None:
-    result = run(tmp_path)
-    assert result.returncode == 0, result.stdout
-    assert "2 passed, 1 skipped" in result.stdout
-    assert "no chromium and no chromedriver on PATH" in result.stdout
+def test_without_a_browser_its_tests_are_skipped_with_the_reason(first: subprocess.CompletedProcess[str]) -> None:
+    assert first.returncode == 0, first.stdout
+    assert "2 passed, 1 skipped" in first.stdout
+    assert "no chromium and no chromedriver on PATH" in first.stdout
 
 
 def test_without_a_browser_its_tests_fail_where_one_is_required(tmp_path: Path) -> None:
@@ -55,8 +65,7 @@ def test_without_a_browser_its_tests_fail_where_one_is_required(tmp_path: Path) 
     assert "2 passed, 1 error" in result.stdout or "1 failed, 2 passed" in result.stdout
 
 
-def test_the_printed_seed_draws_the_same_numbers_again(tmp_path: Path) -> None:
-    first = run(tmp_path)
+def test_the_printed_seed_draws_the_same_numbers_again(tmp_path: Path, first: subprocess.CompletedProcess[str]) -> None:
     seed = first.stdout.split("LEDGERGATE_TEST_SEED=")[1].split()[0]
     assert drawn(run(tmp_path, LEDGERGATE_TEST_SEED=seed).stdout) == drawn(first.stdout)
     assert drawn(run(tmp_path, LEDGERGATE_TEST_SEED=str(int(seed) + 1)).stdout) != drawn(first.stdout)

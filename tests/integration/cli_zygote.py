@@ -1,0 +1,95 @@
+"""The program, forked after its imports: `python -m tests.integration.cli_zygote`, with orders on a socket as stdin.
+
+An order is one byte with five files: the order as JSON (`{"arguments": […], "env": {…}}`), the three streams of the
+command, and a pipe that tells the command's pid and then its exit code, as lines. The command is a process of its own
+in all but its imports, which take ten times as long as what it does: it has its own environment, streams and end.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import socket
+import sys
+from collections.abc import Iterator
+
+import connectors
+import gateway
+import storage
+from gateway.cli import main
+
+ORDER, STREAMS, ANSWER = 0, slice(1, 4), 4
+
+
+def load() -> None:
+    """Import all that a command may import."""
+    for package in (gateway, connectors, storage):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()
+
+
+def orders() -> Iterator[list[int]]:
+    """Give the files of each order, until nobody can send one any more."""
+    with socket.socket(fileno=os.dup(0)) as boss:
+        while True:
+            got, files, *_ = socket.recv_fds(boss, 1, 5)
+            if not got:
+                return
+            yield files
+
+
+def watch(files: list[int]) -> bool:
+    """Fork a command and tell how it ends. True in the command itself, which is yet to run."""
+    pid = os.fork()
+    if pid == 0:
+        return True
+    with os.fdopen(files[ANSWER], "w", buffering=1) as answer, contextlib.suppress(BrokenPipeError):
+        answer.write(f"{pid}\n")
+        _, status = os.waitpid(pid, 0)
+        answer.write(f"{os.waitstatus_to_exitcode(status)}\n")
+    return False
+
+
+def become(files: list[int]) -> None:
+    """Take the place of `run.py` in a process that has just been started."""
+    with os.fdopen(files[ORDER], encoding="utf-8") as file:
+        order = json.load(file)
+    for number, stream in enumerate(files[STREAMS]):
+        os.dup2(stream, number)
+    for file_number in files[1:]:
+        os.close(file_number)
+    os.environ.clear()
+    os.environ.update(order["env"])
+    sys.argv = ["run.py", *order["arguments"]]
+
+
+def reap(options: int) -> None:
+    """Let go of the watchers that have ended."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, options)[0]:
+            pass
+
+
+def serve() -> int:
+    """Answer orders until there are none; return the exit code of the process this has become by then."""
+    load()
+    for files in orders():
+        if os.fork() == 0:
+            if not watch(files):
+                os._exit(0)
+            become(files)
+            return main()
+        for number in files:
+            os.close(number)
+        reap(os.WNOHANG)
+    reap(0)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(serve())
