@@ -25,6 +25,8 @@ class Budget:
         self._interval = 1 / max(min(rates), 1e-6)
         self._burst = max(1.0, min(limits.per_second, float(limits.concurrency)))
         self._places = asyncio.Semaphore(max(1, limits.concurrency))
+        self.under_way = 0
+        """How many requests are sent, and not answered yet."""
         self._clock, self._sleep = clock, sleep
         self._next = 0.0
         self.held_until = 0.0
@@ -33,6 +35,11 @@ class Budget:
     def held_for(self) -> float:
         """Return for how many seconds more the provider wants nothing."""
         return max(0.0, self.held_until - self._clock())
+
+    @property
+    def queue_for(self) -> float:
+        """Return for how many seconds a request would wait now because of the rate."""
+        return max(0.0, self._next - self._clock())
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
@@ -52,7 +59,11 @@ class Budget:
                     if self.held_until > self._clock():
                         continue
                 break
-            yield
+            self.under_way += 1
+            try:
+                yield
+            finally:
+                self.under_way -= 1
 
     def hold(self, seconds: float) -> None:
         """Send nothing for so long, at most a day."""

@@ -127,6 +127,8 @@ HOT: dict[str, Call] = {
     "list failed deliveries of a source": lambda s: s.list_deliveries(
         HERE, source="flex", status=DeliveryStatus.FAILED
     ),
+    "list deliveries of a connection": lambda s: s.list_deliveries(HERE, connection="nomod"),
+    "list deliveries with an error": lambda s: s.list_deliveries(HERE, error_code="rate_limited", source="flex"),
     "list deliveries of a day": lambda s: s.list_deliveries(HERE, since=at(0), until=at(86400)),
     "search deliveries": lambda s: s.list_deliveries(HERE, about=["cust_1", "inv_1"]),
     "list jobs": lambda s: s.list_jobs(HERE),

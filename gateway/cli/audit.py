@@ -6,7 +6,7 @@ import typer
 
 from gateway.cli import bulk
 from gateway.cli.opened import run, scope_of
-from gateway.cli.options import Cursor, Environment, Json, Limit, Tenant, command, noun
+from gateway.cli.options import Cursor, Environment, Json, Limit, Since, Tenant, Until, command, moment, noun
 
 app = noun("Audit: who changed what, and when.")
 
@@ -16,11 +16,14 @@ COLUMNS = {
 }  # fmt: skip
 
 
-@command(app, "list", "audit list", "audit list --subject qbo-prod --json")
+@command(app, "list", "audit list", "audit list --subject qbo-prod --since 7d --json")
 def list_(
     *,
     subject: Annotated[str | None, typer.Option("--subject", help="About this: a name or an id.")] = None,
     action: Annotated[str | None, typer.Option("--action", help="Such as `review.resolved`.")] = None,
+    actor: Annotated[str | None, typer.Option("--actor", help="By `admin`, `key:NAME`, `cli`, …")] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     tenant_id: Tenant = None,
@@ -29,9 +32,12 @@ def list_(
 ) -> None:
     """List changes, newest first."""
     scope = scope_of(tenant_id, environment_id)
+    first, last = moment(since, option="--since"), moment(until, option="--until")
     bulk.show_page(
         lambda: run(
-            lambda desk: desk.operations.audits.list(scope, subject=subject, action=action, limit=limit, cursor=cursor)
+            lambda desk: desk.operations.audits.list(
+                scope, subject=subject, action=action, actor=actor, since=first, until=last, limit=limit, cursor=cursor
+            )
         ),
         COLUMNS, empty="No change yet.", watch=False, json=json,
     )  # fmt: skip

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import authorizing, output
+from gateway.cli import authorizing, bulk, output
 from gateway.cli.opened import ACTOR, run, scope_of
-from gateway.cli.options import Environment, Json, Tenant, command, noun
+from gateway.cli.options import Environment, Json, Tenant, Watch, command, noun
 
 if TYPE_CHECKING:
     from gateway.cli.opened import Opened
@@ -21,15 +21,19 @@ COLUMNS = {
 Name = Annotated[str, typer.Argument(help="The connection's name.")]
 
 
-@command(app, "list", "connection list", "connection list --environment-id prod --json")
-def list_(*, tenant_id: Tenant = None, environment_id: Environment = None, json: Json = False) -> None:
+@command(app, "list", "connection list", "connection list --watch", "connection list --environment-id prod --json")
+def list_(
+    *, tenant_id: Tenant = None, environment_id: Environment = None, watch: Watch = False, json: Json = False
+) -> None:
     """List the connections, and why paused ones are."""
-    found = run(lambda desk: desk.operations.connections.list(scope_of(tenant_id, environment_id)))
-    if json:
-        output.print_json({"items": found, "next_cursor": None})
-    else:
-        empty = "There is no connection yet: see `ledgergate connection add`."
-        output.print_table([*map(_row, found)], COLUMNS, empty=empty)
+    scope = scope_of(tenant_id, environment_id)
+
+    def fetch() -> Any:
+        found = run(lambda desk: desk.operations.connections.list(scope))
+        return {"items": found if json else [*map(_row, found)], "next_cursor": None}
+
+    empty = "There is no connection yet: see `ledgergate connection add`."
+    bulk.show_page(fetch, COLUMNS, empty=empty, watch=watch, json=json)
 
 
 @command(app, "show", "connection show nomod-prod", "connection show qbo-prod --json")

@@ -16,6 +16,7 @@ from gateway.cli.options import (
     Limit,
     Since,
     Tenant,
+    Text,
     Until,
     Watch,
     command,
@@ -41,17 +42,24 @@ JOBS = {
 Source = Annotated[str | None, typer.Option("--source", help="Of this source.")]
 Status = Annotated[DeliveryState | None, typer.Option("--status", help="In this state.")]
 EventType = Annotated[str | None, typer.Option("--event-type", help="Of this type, in the platform's own word.")]
-Text = Annotated[
-    str | None, typer.Option("--text", help="A delivery's id or key, or the id of a customer, invoice or transaction.")
-]
+Connection = Annotated[str | None, typer.Option("--connection", help="That went to this connection.")]
+ErrorCode = Annotated[str | None, typer.Option("--error-code", help="With a job whose last error has this code.")]
 
 
-@command(app, "list", "delivery list --status failed", "delivery list --since 2h --watch", "delivery list --json")
+@command(
+    app,
+    "list",
+    "delivery list --status failed",
+    "delivery list --since 2h --watch",
+    "delivery list --text lovelace --json",
+)
 def list_(
     *,
     source: Source = None,
     status: Status = None,
     event_type: EventType = None,
+    connection: Connection = None,
+    error_code: ErrorCode = None,
     since: Since = None,
     until: Until = None,
     text: Text = None,
@@ -63,7 +71,16 @@ def list_(
     json: Json = False,
 ) -> None:
     """List deliveries, newest first."""
-    chosen = _chosen(source=source, status=status, event_type=event_type, since=since, until=until, text=text)
+    chosen = _chosen(
+        source=source,
+        status=status,
+        event_type=event_type,
+        connection=connection,
+        error_code=error_code,
+        since=since,
+        until=until,
+        text=text,
+    )
     scope = scope_of(tenant_id, environment_id)
     bulk.show_page(
         lambda: run(lambda desk: desk.operations.deliveries.list(scope, chosen, limit=limit, cursor=cursor)),
@@ -108,6 +125,8 @@ def replay(
     source: Source = None,
     status: Status = None,
     event_type: EventType = None,
+    connection: Connection = None,
+    error_code: ErrorCode = None,
     since: Since = None,
     until: Until = None,
     text: Text = None,
@@ -121,7 +140,16 @@ def replay(
 
     By a filter: those that have failed, unless it names a status. Exit code 3 when some could not be replayed.
     """
-    chosen = _chosen(source=source, status=status, event_type=event_type, since=since, until=until, text=text)
+    chosen = _chosen(
+        source=source,
+        status=status,
+        event_type=event_type,
+        connection=connection,
+        error_code=error_code,
+        since=since,
+        until=until,
+        text=text,
+    )
     one_of_many(bool(delivery_ids), not chosen.is_empty, everything, what="deliveries")
     scope = scope_of(tenant_id, environment_id)
 
@@ -145,6 +173,8 @@ def _chosen(
     source: str | None,
     status: str | None,
     event_type: str | None,
+    connection: str | None,
+    error_code: str | None,
     since: str | None,
     until: str | None,
     text: str | None,
@@ -154,5 +184,6 @@ def _chosen(
 
     return DeliveryFilter(
         source=source, status=DeliveryStatus(status) if status else None, event_type=event_type,
-        since=moment(since, option="--since"), until=moment(until, option="--until"), text=text,
+        connection=connection, error_code=error_code, text=text, since=moment(since, option="--since"),
+        until=moment(until, option="--until"),
     )  # fmt: skip

@@ -15,9 +15,13 @@ from gateway.cli.options import (
     JobState,
     Json,
     Limit,
+    Since,
     Tenant,
+    Text,
+    Until,
     Watch,
     command,
+    moment,
     noun,
     one_of_many,
 )
@@ -47,7 +51,13 @@ Entity = Annotated[str | None, typer.Option("--entity-id", help="About this bill
 ErrorCode = Annotated[str | None, typer.Option("--error-code", help="Whose last error has this code.")]
 
 
-@command(app, "list", "job list --status failed", "job list --connection nomod-prod --watch", "job list --json")
+@command(
+    app,
+    "list",
+    "job list --status failed",
+    "job list --connection nomod-prod --watch",
+    "job list --text lovelace --since 1d --json",
+)
 def list_(
     *,
     status: Status = None,
@@ -57,6 +67,9 @@ def list_(
     delivery_id: Delivery = None,
     entity_id: Entity = None,
     error_code: ErrorCode = None,
+    since: Since = None,
+    until: Until = None,
+    text: Text = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     tenant_id: Tenant = None,
@@ -73,6 +86,9 @@ def list_(
         delivery_id=delivery_id,
         entity_id=entity_id,
         error_code=error_code,
+        since=since,
+        until=until,
+        text=text,
     )
     scope = scope_of(tenant_id, environment_id)
 
@@ -105,7 +121,9 @@ def show(
     output.print_titled("Attempts, oldest first:", rows, ATTEMPTS)
 
 
-@command(app, "retry", "job retry job_0123", "job retry --error-code unreachable --dry-run", "job retry --all")
+@command(
+    app, "retry", "job retry job_0123", "job retry --error-code unreachable --since 1d --dry-run", "job retry --all"
+)
 def retry(
     job_ids: Ids = None,
     *,
@@ -116,6 +134,9 @@ def retry(
     delivery_id: Delivery = None,
     entity_id: Entity = None,
     error_code: ErrorCode = None,
+    since: Since = None,
+    until: Until = None,
+    text: Text = None,
     everything: All = False,
     dry_run: DryRun = False,
     tenant_id: Tenant = None,
@@ -134,6 +155,9 @@ def retry(
         delivery_id=delivery_id,
         entity_id=entity_id,
         error_code=error_code,
+        since=since,
+        until=until,
+        text=text,
     )
     one_of_many(bool(job_ids), not chosen.is_empty, everything, what="jobs")
     scope = scope_of(tenant_id, environment_id)
@@ -161,6 +185,9 @@ def cancel(
     delivery_id: Delivery = None,
     entity_id: Entity = None,
     error_code: ErrorCode = None,
+    since: Since = None,
+    until: Until = None,
+    text: Text = None,
     everything: All = False,
     dry_run: DryRun = False,
     tenant_id: Tenant = None,
@@ -179,6 +206,9 @@ def cancel(
         delivery_id=delivery_id,
         entity_id=entity_id,
         error_code=error_code,
+        since=since,
+        until=until,
+        text=text,
     )
     one_of_many(bool(job_ids), not chosen.is_empty, everything, what="jobs")
     scope = scope_of(tenant_id, environment_id)
@@ -203,13 +233,17 @@ def _chosen(
     delivery_id: str | None,
     entity_id: str | None,
     error_code: str | None,
+    since: str | None,
+    until: str | None,
+    text: str | None,
 ) -> "JobFilter":
     from gateway.operations.jobs import JobFilter
     from storage.records import JobStatus
 
     return JobFilter(
         status=JobStatus(status) if status else None, connection=connection, kind=kind, source=source,
-        delivery_id=delivery_id, entity_id=entity_id, error_code=error_code,
+        delivery_id=delivery_id, entity_id=entity_id, error_code=error_code, text=text,
+        since=moment(since, option="--since"), until=moment(until, option="--until"),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli import bulk, output, transferring
 from gateway.cli.opened import ACTOR, run, scope_of
-from gateway.cli.options import Cursor, Environment, Json, Limit, MappingState, Tenant, command, noun
+from gateway.cli.options import Cursor, Environment, Json, Limit, MappingState, Tenant, Text, command, noun
 
 if TYPE_CHECKING:
     from gateway.cli.opened import Opened
@@ -34,7 +34,7 @@ Status = Annotated[MappingState | None, typer.Option("--status", help="In this s
 Reason = Annotated[str | None, typer.Option("--reason", help="Why; kept in the audit.")]
 
 
-@command(app, "list", "mapping list --entity-id cust_1", "mapping list --connection qbo-prod --status stale --json")
+@command(app, "list", "mapping list --text lovelace", "mapping list --connection qbo-prod --status stale --json")
 def list_(
     *,
     source: OfSource = None,
@@ -43,6 +43,7 @@ def list_(
     provider_entity_id: OfRecord = None,
     entity_type: OfType = None,
     status: Status = None,
+    text: Text = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     tenant_id: Tenant = None,
@@ -57,6 +58,7 @@ def list_(
         provider_entity_id=provider_entity_id,
         entity_type=entity_type,
         status=status,
+        text=text,
     )
     scope = scope_of(tenant_id, environment_id)
     bulk.show_page(
@@ -178,13 +180,14 @@ def _chosen(
     entity_id: str | None = None,
     provider_entity_id: str | None = None,
     entity_type: str | None = None,
+    text: str | None = None,
 ) -> "MappingFilter":
     from gateway.operations.mappings import MappingFilter
     from storage.records import MappingStatus
 
     return MappingFilter(
         source=source, entity_id=entity_id, connection=connection, provider_entity_id=provider_entity_id,
-        entity_type=entity_type, status=MappingStatus(status) if status else None,
+        entity_type=entity_type, status=MappingStatus(status) if status else None, text=text,
     )  # fmt: skip
 
 

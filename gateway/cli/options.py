@@ -18,6 +18,10 @@ SecretStdin = Annotated[bool, typer.Option("--secret-stdin", help="Read the secr
 Since = Annotated[
     str | None, typer.Option("--since", help="Not before: a date, a time (UTC), or `2h`, `3d` ago.", show_default=False)
 ]
+Text = Annotated[
+    str | None,
+    typer.Option("--text", help="An id, or part of a customer's name or e-mail address; as the console's search."),
+]
 Until = Annotated[str | None, typer.Option("--until", help="Before: a date, a time (UTC), or `2h`, `3d` ago.")]
 
 DeliveryState: TypeAlias = Literal["pending", "processed", "ignored", "failed", "needs_review"]

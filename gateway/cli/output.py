@@ -24,6 +24,7 @@ LEFT_OUT_FIRST = (
 """Columns that a narrow terminal does without, in this order."""
 _GOOD = frozenset({"ok", "active", "processed", "succeeded", "linked", "resolved", "created", "updated", "done", "yes"})
 _BAD = frozenset({"failed", "broken", "stale", "revoked", "removed", "no"})
+_ANSI = {"green": 32, "red": 31, "yellow": 33}
 _ASKS = frozenset({"attention", "paused", "needs_review", "open", "intended", "disabled"})
 
 
@@ -125,6 +126,13 @@ def watch(draw: Callable[[], None]) -> None:
 def coloured() -> bool:
     """Whether stdout takes colours: a terminal, and nobody has said no (https://no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def painted(state: str, width: int) -> str:
+    """Return a state, as wide as that, in its colour where there are colours."""
+    colour = _ANSI.get(_style(state)) if coloured() else None
+    text = f"{state:<{width}}"
+    return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
 
 
 def _print_plain(headings: list[str], cells: Iterable[list[str]]) -> None:

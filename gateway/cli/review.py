@@ -6,7 +6,20 @@ import typer
 
 from gateway.cli import bulk, output
 from gateway.cli.opened import ACTOR, run, scope_of
-from gateway.cli.options import Cursor, Environment, Json, Limit, Tenant, Watch, command, noun
+from gateway.cli.options import (
+    Cursor,
+    Environment,
+    Json,
+    Limit,
+    Since,
+    Tenant,
+    Text,
+    Until,
+    Watch,
+    command,
+    moment,
+    noun,
+)
 
 if TYPE_CHECKING:
     from gateway.cli.opened import Opened
@@ -30,6 +43,10 @@ def list_(
     connection: Annotated[str | None, typer.Option("--connection", help="Of this connection.")] = None,
     kind: Annotated[str | None, typer.Option("--kind", help="`ambiguous`, `outcome_unknown`, `stale`, …")] = None,
     entity_id: Annotated[str | None, typer.Option("--entity-id", help="About this billing customer.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Of this source.")] = None,
+    since: Since = None,
+    until: Until = None,
+    text: Text = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     tenant_id: Tenant = None,
@@ -42,8 +59,10 @@ def list_(
     from storage.records import ReviewStatus
 
     chosen = ReviewFilter(
-        status=ReviewStatus(status) if status != "all" else None, connection=connection, kind=kind, entity_id=entity_id
-    )
+        status=ReviewStatus(status) if status != "all" else None, connection=connection, kind=kind,
+        entity_id=entity_id, source=source, text=text, since=moment(since, option="--since"),
+        until=moment(until, option="--until"),
+    )  # fmt: skip
     scope = scope_of(tenant_id, environment_id)
 
     def fetch() -> Any:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gateway.cli import output
+from gateway.cli import bulk, output
 from gateway.cli.opened import ACTOR, run, scope_of
-from gateway.cli.options import Environment, Json, SecretStdin, Tenant, command, noun
+from gateway.cli.options import Environment, Json, SecretStdin, Tenant, Watch, command, noun
 
 if TYPE_CHECKING:
     from gateway.cli.opened import Opened
@@ -21,14 +21,18 @@ COLUMNS = {
 Name = Annotated[str, typer.Argument(help="The source's name.")]
 
 
-@command(app, "list", "source list", "source list --tenant-id tenant_123 --json")
-def list_(*, tenant_id: Tenant = None, environment_id: Environment = None, json: Json = False) -> None:
+@command(app, "list", "source list", "source list --watch", "source list --tenant-id tenant_123 --json")
+def list_(
+    *, tenant_id: Tenant = None, environment_id: Environment = None, watch: Watch = False, json: Json = False
+) -> None:
     """List the sources, and when each was last heard and refused."""
-    found = run(lambda desk: desk.operations.sources.list(scope_of(tenant_id, environment_id)))
-    if json:
-        output.print_json({"items": found, "next_cursor": None})
-    else:
-        output.print_table([*map(_row, found)], COLUMNS, empty="There is no source yet: see `ledgergate source add`.")
+    scope = scope_of(tenant_id, environment_id)
+
+    def fetch() -> Any:
+        found = run(lambda desk: desk.operations.sources.list(scope))
+        return {"items": found if json else [*map(_row, found)], "next_cursor": None}
+
+    bulk.show_page(fetch, COLUMNS, empty="There is no source yet: see `ledgergate source add`.", watch=watch, json=json)
 
 
 @command(app, "show", "source show flexprice-prod", "source show flexprice-prod --json")
@@ -38,7 +42,11 @@ def show(name: Name, *, tenant_id: Tenant = None, environment_id: Environment = 
     if json:
         output.print_json(found)
         return
-    output.print_facts({field: value for field, value in _row(found).items() if field != "rejections"})
+    output.print_facts(
+        {field: value for field, value in _row(found).items() if field not in ("rejections", "secrets_used")}
+    )
+    used = {"secret": "number", "last used": "last_used_at"}
+    output.print_titled("Secrets, newest first; uses since they were changed:", found["secrets_used"], used)
     columns = {"time": "time", "reason": "reason", "bytes": "body_bytes", "headers": "headers"}
     rows = [{**each, "headers": dict(each["headers"])} for each in found["rejections"]]
     output.print_titled("Refused requests, newest first:", rows, columns)

@@ -31,6 +31,8 @@ class Box:
     width: float
     height: float
     status: str
+    told: str
+    """What it stands for, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,8 @@ def draw(tally: Tally) -> Chart:
             ground -= height
             boxes.append(
                 Box(x=round(place * room + GAP / 2, 2), y=round(max(0.0, ground), 2), width=round(room - GAP, 2),
-                    height=round(height, 2), status=str(status))
+                    height=round(height, 2), status=str(status),
+                    told=f"{column.start:%H:%M} to {column.end:%H:%M} UTC: {count} {_word(status)}")
             )  # fmt: skip
     return Chart(
         width=WIDTH, height=HEIGHT, boxes=boxes, top=top, tally=tally,
@@ -86,6 +89,10 @@ def draw(tally: Tally) -> Chart:
         legend=[Legend(status=str(each), said=delivery_said(each), count=tally.of(each)) for each in ORDER],
         ticks=[tally.since + (tally.until - tally.since) * part / 4 for part in range(5)],
     )  # fmt: skip
+
+
+def _word(status: DeliveryStatus) -> str:
+    return delivery_said(status).word.lower()
 
 
 def _round_up(count: int) -> int:

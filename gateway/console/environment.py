@@ -10,6 +10,7 @@ import jinja2
 from aiohttp import web
 
 from gateway.console import words
+from gateway.console.config_form import label_of
 from gateway.console.visit import ROOT, TEMPLATES
 
 
@@ -25,7 +26,7 @@ def engine(app: web.Application) -> jinja2.Environment:
 def filters() -> dict[str, Any]:
     """Return the filters that templates use."""
     return {
-        "moment": moment, "utc": utc, "duration": duration, "size": size, "short": short,
+        "moment": moment, "utc": utc, "duration": duration, "size": size, "short": short, "label": label_of,
         "delivery": words.delivery_said, "job": words.job_said, "mapping": words.mapping_said,
         "outcome": words.outcome_said, "kind": words.kind_said, "origin": words.origin_said,
         "review": words.review_said, "decision": words.decision_said,

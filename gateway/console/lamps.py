@@ -31,6 +31,14 @@ def source_lamp(source: Mapping[str, Any], *, now: datetime) -> Lamp:
     refused_at = _time(refused["time"]) if refused else None
     if refused_at is not None and (accepted is None or refused_at > accepted):
         return Lamp(tone=WARN, shape="warn", word="Refusing", more=f"Last refused ({refused['reason']})", at=refused_at)
+    polling = source["polling"]
+    if polling and polling["last_poll_error"]:
+        wrong = polling["last_poll_error"]
+        return Lamp(
+            tone=WARN, shape="warn", word="Polling fails", more=f"Last look ({wrong['code']})", at=_time(wrong["at"])
+        )
+    if polling and polling["last_polled_at"] and accepted is None:
+        return Lamp(tone=GOOD, shape="check", word="Polling", more="Last looked", at=_time(polling["last_polled_at"]))
     if accepted is None:
         return Lamp(tone=QUIET, shape="dash", word="Not heard yet")
     return Lamp(tone=GOOD, shape="check", word="Receiving", more="Last accepted", at=min(accepted, now))

@@ -15,6 +15,7 @@ class Column:
     """One step of time."""
 
     start: datetime
+    end: datetime
     counts: Mapping[DeliveryStatus, int]
 
     @property
@@ -48,7 +49,10 @@ async def tally(store: Store, scope: Scope, *, now: datetime, span: timedelta) -
     until = _ceiling(now, step)
     since = until - span
     counted = await store.tally_deliveries(scope, since=since, until=until, step=step)
-    columns = [Column(start=since + step * place, counts=counted.get(place, {})) for place in range(COLUMNS)]
+    columns = [
+        Column(start=since + step * place, end=since + step * (place + 1), counts=counted.get(place, {}))
+        for place in range(COLUMNS)
+    ]
     return Tally(since=since, until=until, step=step, columns=columns)
 
 

@@ -34,11 +34,16 @@ class Audits(Desk):
         *,
         subject: str | None = None,
         action: str | None = None,
+        actor: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Listed[AuditView]:
         """Return changes, newest first. Raises CursorInvalidError."""
-        page = await self.store.list_audit(scope, limit=limit, cursor=cursor, subject=subject, action=action)
+        page = await self.store.list_audit(
+            scope, limit=limit, cursor=cursor, subject=subject, action=action, actor=actor, since=since, until=until
+        )
         return listed(page, audit_view)
 
 

@@ -55,6 +55,9 @@ class DeliveryFilter:
     source: str | None = None
     status: DeliveryStatus | None = None
     event_type: str | None = None
+    connection: str | None = None
+    """Of one of its jobs, as is the error code: of the last attempt."""
+    error_code: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
@@ -127,7 +130,8 @@ class Deliveries(Desk):
         about = await ids_for(chosen.text, self.store, scope) if chosen.text else None
         return await self.store.list_deliveries(
             scope, limit=limit, cursor=cursor, source=chosen.source, status=chosen.status,
-            event_type=chosen.event_type, since=chosen.since, until=chosen.until, about=about,
+            event_type=chosen.event_type, connection=chosen.connection, error_code=chosen.error_code,
+            since=chosen.since, until=chosen.until, about=about,
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from gateway.errors import PluginError, RecordTakenError
 from gateway.operations.acting import Desk
 from gateway.operations.records import Records
+from gateway.operations.search import ids_for
 from gateway.operations.views import Listed, View, listed
 from gateway.pipeline.dispatch import write_back_job
 from gateway.plugins import source_plugins
@@ -61,6 +62,7 @@ class MappingFilter:
     source: str | None = None
     provider_entity_id: str | None = None
     status: MappingStatus | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +106,11 @@ class Mappings(Desk):
     ) -> Listed[MappingView]:
         """Return mappings, in the order of their keys. Raises CursorInvalidError."""
         wanted = chosen or MappingFilter()
+        about = await ids_for(wanted.text, self.store, scope) if wanted.text else None
         page = await self.store.list_mappings(
             scope, limit=limit, cursor=cursor, entity_id=wanted.entity_id, connection=wanted.connection,
             entity_type=wanted.entity_type, source=wanted.source, provider_entity_id=wanted.provider_entity_id,
-            status=wanted.status,
+            status=wanted.status, entity_ids=about,
         )  # fmt: skip
         return listed(page, mapping_view)
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from gateway.errors import RequestInvalidError
 from gateway.operations.acting import Desk
 from gateway.operations.records import Records
+from gateway.operations.search import ids_for
 from gateway.operations.views import Listed, View, listed
 from gateway.registry import Registry
 from storage.errors import ConflictError
@@ -80,6 +81,10 @@ class ReviewFilter:
     kind: str | None = None
     entity_id: str | None = None
     job_id: str | None = None
+    source: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +103,11 @@ class Reviews(Desk):
     ) -> Listed[ReviewView]:
         """Return reviews, newest first. Raises CursorInvalidError."""
         wanted = chosen or ReviewFilter()
+        about = await ids_for(wanted.text, self.store, scope) if wanted.text else None
         page = await self.store.list_reviews(
             scope, limit=limit, cursor=cursor, status=wanted.status, connection=wanted.connection, kind=wanted.kind,
-            entity_id=wanted.entity_id, job_id=wanted.job_id,
+            entity_id=wanted.entity_id, job_id=wanted.job_id, source=wanted.source, since=wanted.since,
+            until=wanted.until, about=about,
         )  # fmt: skip
         return listed(page, review_view)
 

@@ -11,6 +11,7 @@ from gateway.configuration.service import Configuration
 from gateway.configuration.specs import MAX_SECRETS, SourceSpec
 from gateway.errors import ConfigFileError, ForbiddenError, GatewayError
 from gateway.operations import source_tests
+from gateway.operations.secret_use import secrets_used
 from gateway.operations.times import stamp
 from gateway.pipeline.poll_state import poll_state
 from gateway.plugins import source_plugins
@@ -81,10 +82,12 @@ class Sources:
         return [await self._view(row) for row in await self._store.list_sources(scope)]
 
     async def get(self, name: str, scope: Scope = EVERYWHERE) -> dict[str, Any]:
-        """Return one source with the last requests that its door refused. Raises NotFoundError."""
+        """Return one source with the last refused requests, and the use of its secrets. Raises NotFoundError."""
         row = await self.row(name, scope)
         rejections = [_rejection_view(rejection) for rejection in await self._store.list_rejections(name)]
-        return {**await self._view(row), "rejections": rejections}
+        view = await self._view(row)
+        used = await secrets_used(self._store, row, view["secrets"])
+        return {**view, "secrets_used": used, "rejections": rejections}
 
     async def put(self, spec: SourceSpec, *, actor: str, scope: Scope = EVERYWHERE) -> dict[str, Any]:
         """Upsert a source; the view's `change` says `created`, `updated` or `unchanged`, `fields` what differs.

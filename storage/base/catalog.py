@@ -140,6 +140,9 @@ class CatalogStore(Protocol):
         cursor: str | None = None,
         subject: str | None = None,
         action: str | None = None,
+        actor: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Page[AuditEntry]:
         """Return audit entries, newest first."""
         ...

@@ -58,11 +58,16 @@ class InboxStore(Protocol):
         source: str | None = None,
         status: DeliveryStatus | None = None,
         event_type: str | None = None,
+        connection: str | None = None,
+        error_code: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         about: Sequence[str] | None = None,
     ) -> Page[Delivery]:
-        """Return deliveries, newest first; `about` are ids: of delivery, entity or subject, or delivery keys."""
+        """Return deliveries, newest first; `about` are ids: of delivery, entity or subject, or delivery keys.
+
+        `connection` and `error_code` are of one of its jobs: where it went, and the last attempt's error.
+        """
         ...
 
     async def tally_deliveries(

@@ -57,6 +57,7 @@ class MappingStore(Protocol):
         source: str | None = None,
         provider_entity_id: str | None = None,
         status: MappingStatus | None = None,
+        entity_ids: Sequence[str] | None = None,
     ) -> Page[EntityMapping]:
         """Return mappings, in the order of their keys."""
         ...

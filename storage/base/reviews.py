@@ -1,5 +1,6 @@
 """Reviews: what only a person may decide."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -24,8 +25,12 @@ class ReviewStore(Protocol):
         kind: str | None = None,
         entity_id: str | None = None,
         job_id: str | None = None,
+        source: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        about: Sequence[str] | None = None,
     ) -> Page[Review]:
-        """Return reviews, newest first."""
+        """Return reviews, newest first; `about` are ids: of the review, its job, delivery or entity."""
         ...
 
     async def resolve_review(

@@ -11,7 +11,7 @@ from storage.postgres.customers import see_customers
 from storage.postgres.database import Database
 from storage.postgres.jobs import insert_jobs
 from storage.postgres.rollup import lock_delivery, roll_up
-from storage.postgres.searching import DELIVERIES, newest
+from storage.postgres.searching import DELIVERIES, add_job_terms, newest
 from storage.postgres.timeline import DELIVERY_AT, SLACK
 from storage.postgres.where import Where
 from storage.records import EVERYWHERE, Delivery, DeliveryStatus, Dispatched, NewDelivery, Page, Scope
@@ -143,17 +143,23 @@ class Inbox:
         source: str | None = None,
         status: DeliveryStatus | None = None,
         event_type: str | None = None,
+        connection: str | None = None,
+        error_code: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         about: Sequence[str] | None = None,
     ) -> Page[Delivery]:
-        """Return deliveries, newest first; `about` are ids: of delivery, entity or subject, or delivery keys."""
+        """Return deliveries, newest first; `about` are ids: of delivery, entity or subject, or delivery keys.
+
+        `connection` and `error_code`: see InboxStore.
+        """
         where = Where(scope)
         where.equal("source", source)
         where.equal("status", status)
         if status is not None and status not in (DeliveryStatus.PROCESSED, DeliveryStatus.IGNORED):
             where.add("status NOT IN ('processed', 'ignored')")
         where.equal("event_type", event_type)
+        add_job_terms(where, connection=connection, error_code=error_code)
         if since is not None:
             where.add("received_at >= ?", micros(since))
             where.add(f"number >= {DELIVERY_AT}", micros(since - SLACK))

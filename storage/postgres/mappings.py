@@ -95,11 +95,14 @@ class Mappings:
         source: str | None = None,
         provider_entity_id: str | None = None,
         status: MappingStatus | None = None,
+        entity_ids: Sequence[str] | None = None,
     ) -> Page[EntityMapping]:
         """Return mappings, in the order of their keys."""
         where = Where(scope)
         where.equal("entity_id", entity_id)
         where.equal("provider_entity_id", provider_entity_id)
+        if entity_ids is not None:
+            where.add("entity_id = ANY(?::text[])", list(entity_ids))
         where.equal("status", status)
         if status is not None and status != MappingStatus.LINKED:
             where.add("status <> 'linked'")

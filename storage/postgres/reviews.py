@@ -1,5 +1,6 @@
 """Reviews: what only a person may decide, and what was decided."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from storage import cursors, rows, values
@@ -7,6 +8,7 @@ from storage.errors import ConflictError, NotFoundError
 from storage.postgres.connection import Session
 from storage.postgres.database import Database
 from storage.postgres.rollup import lock_delivery, roll_up
+from storage.postgres.searching import ABOUT_REVIEW
 from storage.postgres.where import Where
 from storage.records import EVERYWHERE, Job, JobStatus, NewReview, Page, Review, ReviewStatus, Scope
 from storage.scalars import dumps, micros
@@ -55,14 +57,24 @@ class Reviews:
         kind: str | None = None,
         entity_id: str | None = None,
         job_id: str | None = None,
+        source: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        about: Sequence[str] | None = None,
     ) -> Page[Review]:
-        """Return reviews, newest first."""
+        """Return reviews, newest first; `about` are ids: of the review, its job, delivery or entity."""
         where = Where(scope)
         for column, wanted in (
             ("job_id", job_id), ("entity_id", entity_id), ("status", status), ("connection", connection),
-            ("kind", kind),
+            ("kind", kind), ("source", source),
         ):  # fmt: skip
             where.equal(column, wanted)
+        if since is not None:
+            where.add("created_at >= ?", micros(since))
+        if until is not None:
+            where.add("created_at < ?", micros(until))
+        if about is not None:
+            where.add(ABOUT_REVIEW, *[list(about)] * ABOUT_REVIEW.count("?"))
         if cursor is not None:
             where.add("number < ?", cursors.decode_number(cursor))
         query = f"SELECT * FROM reviews{where} ORDER BY number DESC LIMIT {cursors.bounded(limit) + 1:d}"

@@ -14,6 +14,12 @@ JOBS = (
 )
 """Where a job may hold an id; the subject is looked up at its delivery, which has an index on it."""
 
+ABOUT_REVIEW = (
+    "(review_id = ANY(?::text[]) OR entity_id = ANY(?::text[]) OR job_id = ANY(?::text[])"
+    " OR job_id IN (SELECT job_id FROM jobs WHERE delivery_id = ANY(?::text[])))"
+)
+"""Where a review may hold an id; reviews are few, so that one condition does."""
+
 
 async def newest(
     db: Session, table: str, where: Where, *, places: Sequence[str], about: Sequence[str] | None, limit: int
@@ -28,3 +34,14 @@ async def newest(
     ]
     query = f"{' UNION '.join(arms)} ORDER BY number DESC LIMIT {limit:d}"
     return await db.rows(query, *where.values, list(about))
+
+
+def add_job_terms(where: Where, *, connection: str | None, error_code: str | None) -> None:
+    """Narrow a list of deliveries by one of their jobs: errors are few and looked up first, connections are many."""
+    if error_code is not None:
+        and_there = " AND connection = ?" if connection is not None else ""
+        given = (error_code,) if connection is None else (error_code, connection)
+        where.add(f"delivery_id IN (SELECT delivery_id FROM jobs WHERE error_code = ?{and_there})", *given)
+    elif connection is not None:
+        of_it = "jobs.delivery_id = deliveries.delivery_id AND jobs.connection = ?"
+        where.add(f"EXISTS (SELECT 1 FROM jobs WHERE {of_it})", connection)

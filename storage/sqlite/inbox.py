@@ -14,7 +14,7 @@ from storage.sqlite.customers import see_customer
 from storage.sqlite.database import Database
 from storage.sqlite.jobs import insert_job
 from storage.sqlite.rollup import roll_up
-from storage.sqlite.searching import DELIVERIES, newest
+from storage.sqlite.searching import DELIVERIES, add_job_terms, newest
 from storage.sqlite.timeline import SLACK, number_at
 from storage.sqlite.where import Where
 
@@ -153,18 +153,25 @@ class Inbox:
         source: str | None = None,
         status: DeliveryStatus | None = None,
         event_type: str | None = None,
+        connection: str | None = None,
+        error_code: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         about: Sequence[str] | None = None,
     ) -> Page[Delivery]:
-        """Return deliveries, newest first; `about` are ids: of delivery, entity or subject, or delivery keys."""
+        """Return deliveries, newest first; `about` are ids: of delivery, entity or subject, or delivery keys.
+
+        `connection` and `error_code`: see InboxStore.
+        """
         open_status = status is not None and status not in (DeliveryStatus.PROCESSED, DeliveryStatus.IGNORED)
-        where = Where(scope, narrowed=about is not None or open_status or source is not None)
-        where.equal("+source" if about is not None or open_status else "source", source)
-        where.equal("+status" if about is not None else "status", status)
+        narrower = about is not None or error_code is not None
+        where = Where(scope, narrowed=narrower or open_status or source is not None)
+        where.equal("+source" if narrower or open_status else "source", source)
+        where.equal("+status" if narrower else "status", status)
         if open_status:
             where.add("status NOT IN ('processed', 'ignored')")
         where.equal("event_type", event_type)
+        add_job_terms(where, connection=connection, error_code=error_code)
         if since is not None:
             where.add("received_at >= ?", micros(since))
         if until is not None:

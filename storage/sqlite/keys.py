@@ -81,11 +81,19 @@ class Keys:
         cursor: str | None = None,
         subject: str | None = None,
         action: str | None = None,
+        actor: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Page[AuditEntry]:
         """Return audit entries, newest first."""
         where = Where(scope, narrowed=subject is not None)
         where.equal("subject", subject)
         where.equal("action", action)
+        where.equal("actor", actor)
+        if since is not None:
+            where.add("at >= ?", micros(since))
+        if until is not None:
+            where.add("at < ?", micros(until))
         if cursor is not None:
             where.add("audit_id < ?", cursors.decode_number(cursor))
         query = f"SELECT * FROM audit{where} ORDER BY audit_id DESC LIMIT ?"

@@ -108,13 +108,18 @@ class Mappings:
         source: str | None = None,
         provider_entity_id: str | None = None,
         status: MappingStatus | None = None,
+        entity_ids: Sequence[str] | None = None,
     ) -> Page[EntityMapping]:
         """Return mappings, in the order of their keys."""
         unlinked = status is not None and status != MappingStatus.LINKED
-        narrower = entity_id or provider_entity_id
+        narrower = entity_id or provider_entity_id or entity_ids is not None
         where = Where(scope, narrowed=bool(narrower or connection) or unlinked)
         where.equal("entity_id", entity_id)
-        where.equal("+provider_entity_id" if entity_id else "provider_entity_id", provider_entity_id)
+        if entity_ids is not None:
+            where.add("entity_id IN (SELECT value FROM json_each(?))", array(entity_ids))
+        where.equal(
+            "+provider_entity_id" if entity_id or entity_ids is not None else "provider_entity_id", provider_entity_id
+        )
         where.equal("+status" if narrower else "status", status)
         if unlinked:
             where.add("status <> 'linked'")

@@ -1,14 +1,16 @@
 """Reviews: what only a person may decide, and what was decided."""
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 
 from storage import cursors, rows, values
 from storage.errors import ConflictError, NotFoundError
 from storage.records import EVERYWHERE, Job, NewReview, Page, Review, ReviewStatus, Scope
-from storage.scalars import dumps, loads, micros
+from storage.scalars import array, dumps, loads, micros
 from storage.sqlite.database import Database
 from storage.sqlite.rollup import roll_up
+from storage.sqlite.searching import ABOUT_REVIEW
 from storage.sqlite.where import Where
 
 _INSERT = """
@@ -46,8 +48,12 @@ class Reviews:
         kind: str | None = None,
         entity_id: str | None = None,
         job_id: str | None = None,
+        source: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        about: Sequence[str] | None = None,
     ) -> Page[Review]:
-        """Return reviews, newest first."""
+        """Return reviews, newest first; `about` are ids: of the review, its job, delivery or entity."""
         narrower = job_id or entity_id
         where = Where(scope, narrowed=bool(narrower) or status == ReviewStatus.OPEN)
         where.equal("job_id", job_id)
@@ -55,6 +61,13 @@ class Reviews:
         where.equal("+status" if narrower or status == ReviewStatus.RESOLVED else "status", status)
         where.equal("connection", connection)
         where.equal("kind", kind)
+        where.equal("source", source)
+        if since is not None:
+            where.add("created_at >= ?", micros(since))
+        if until is not None:
+            where.add("created_at < ?", micros(until))
+        if about is not None:
+            where.add(ABOUT_REVIEW, *[array(about)] * ABOUT_REVIEW.count("?"))
         if cursor is not None:
             where.add("number < ?", cursors.decode_number(cursor))
         query = f"SELECT * FROM reviews{where} ORDER BY number DESC LIMIT ?"

@@ -15,6 +15,12 @@ JOBS = (
 )
 """Where a job may hold an id; the subject is looked up at its delivery, which has an index on it."""
 
+ABOUT_REVIEW = (
+    f"(review_id IN {_THESE} OR entity_id IN {_THESE} OR job_id IN {_THESE}"
+    f" OR job_id IN (SELECT job_id FROM jobs WHERE delivery_id IN {_THESE}))"
+)
+"""Where a review may hold an id; reviews are few, so that one condition does."""
+
 
 def newest(
     db: sqlite3.Connection, table: str, where: Where, *, places: Sequence[str], about: Sequence[str] | None, limit: int
@@ -29,3 +35,14 @@ def newest(
     ]
     bound = [*where.values, array(about), limit] * len(arms)
     return db.execute(f"{' UNION '.join(arms)} ORDER BY number DESC LIMIT ?", [*bound, limit]).fetchall()
+
+
+def add_job_terms(where: Where, *, connection: str | None, error_code: str | None) -> None:
+    """Narrow a list of deliveries by one of their jobs: errors are few and looked up first, connections are many."""
+    if error_code is not None:
+        and_there = " AND connection = ?" if connection is not None else ""
+        given = (error_code,) if connection is None else (error_code, connection)
+        where.add(f"delivery_id IN (SELECT delivery_id FROM jobs WHERE error_code = ?{and_there})", *given)
+    elif connection is not None:
+        of_it = "jobs.delivery_id = deliveries.delivery_id AND jobs.connection = ?"
+        where.add(f"EXISTS (SELECT 1 FROM jobs WHERE {of_it})", connection)

@@ -14,6 +14,7 @@ from storage.testing.making import (
     HERE,
     T0,
     at,
+    claim,
     claim_one,
     dispatch_jobs,
     make_delivery,
@@ -178,6 +179,29 @@ class ListContract(StoreFixtures):
         assert await found(about=["cust_1", failed.delivery_id, "inv_b"]) == ["b", "a"]
         assert await found(about=["nothing"]) == await found(about=[]) == []
         assert ended
+
+    async def test_deliveries_are_found_by_their_jobs(self, store: Store) -> None:
+        for n, connection in enumerate(("nomod", "qbo", "nomod")):
+            job = make_job(f"cust_{n}", connection=connection, gate=connection)
+            await dispatch_jobs(store, f"msg_{n}", job, seconds=n)
+        await dispatch_jobs(store, "msg_3", seconds=3)
+        for claimed in await claim(store, nomod=2, qbo=1):
+            if claimed.job.entity_id != "cust_0":
+                await store.settle(make_settlement(claimed, JobStatus.FAILED, error={"code": "rejected"}))
+
+        async def found(**filters: Any) -> list[str]:
+            return [each.delivery_key[-1] for each in (await store.list_deliveries(**filters)).items]
+
+        assert await found(connection="nomod") == ["2", "0"]
+        assert await found(error_code="rejected") == ["2", "1"]
+        assert await found(error_code="rejected", connection="qbo", status=DeliveryStatus.FAILED) == ["1"]
+        assert await found(error_code="rejected", source="flex", since=at(2)) == ["2"]
+        assert await found(connection="nomod", about=["cust_1", "msg_0"]) == ["2", "0"]
+        assert await found(error_code="rejected", about=["msg_1", "msg_0"]) == ["1"]
+        assert await found(connection="none") == await found(error_code="none") == []
+        first = await store.list_deliveries(connection="nomod", limit=1)
+        rest = await store.list_deliveries(connection="nomod", limit=1, cursor=first.next_cursor)
+        assert [each.delivery_key for each in (*first.items, *rest.items)] == ["msg_2", "msg_0"]
 
     async def test_a_range_of_time_holds_over_long_spans(self, store: Store) -> None:
         """Where the order of arrival and the times of receipt differ by a little, the times decide."""

@@ -82,6 +82,8 @@ FILTERED: dict[str, Ask] = {
     "deliveries by id": lambda s, w, scope: s.list_deliveries(scope, about=[w.delivery_id]),
     "deliveries by source": lambda s, w, scope: s.list_deliveries(scope, source="flex"),
     "deliveries by status": lambda s, w, scope: s.list_deliveries(scope, status=DeliveryStatus.NEEDS_REVIEW),
+    "deliveries by connection": lambda s, w, scope: s.list_deliveries(scope, connection="nomod"),
+    "deliveries by error": lambda s, w, scope: s.list_deliveries(scope, error_code="ambiguous"),
     "deliveries by time": lambda s, w, scope: s.list_deliveries(scope, since=T0, until=at(1)),
     "jobs by delivery": lambda s, w, scope: s.list_jobs(scope, delivery_id=w.delivery_id),
     "jobs by status": lambda s, w, scope: s.list_jobs(scope, status=JobStatus.NEEDS_REVIEW),

@@ -284,6 +284,12 @@ async def test_deliveries_are_found_by_each_filter(rig: Rig, who: Callers) -> No
     for text in (first, ada["id"], invoice, "lovelace", "ADA@", str(record)):
         assert await found(f"text={quote(text)}") == {first}, text
     assert await found("text=nothing-of-the-kind") == set()
+    assert await found(f"connection={NOMOD}") == {first, second}
+    failed = await rig.finalize(rig.flexprice.add_customer(name="No Mail", email="")["id"])
+    await rig.finish()
+    assert await found("error_code=missing_required_fields") == {failed}
+    assert await found(f"error_code=missing_required_fields&connection={NOMOD}&text=No") == {failed}
+    assert await found(f"error_code=missing_required_fields&connection={QUICKBOOKS}") == set()
 
 
 async def test_jobs_are_found_by_each_filter(rig: Rig, who: Callers) -> None:
@@ -317,15 +323,24 @@ async def test_mappings_and_reviews_and_the_audit_are_found_by_their_filters(rig
     await rig.finalize(bea["id"])
     await rig.finish()
     record = await rig.linked(ada["id"])
-    for query in (f"entity_id={ada['id']}", f"provider_entity_id={record}", "status=linked", f"connection={NOMOD}"):
+    for query in (f"entity_id={ada['id']}", f"provider_entity_id={record}", "status=linked", f"connection={NOMOD}",
+                  "text=lovelace", f"text={record}"):  # fmt: skip
         assert ada["id"] in [each["entity_id"] for each in await who.viewer.items(f"/mappings?{query}")], query
     assert await who.viewer.items("/mappings?status=stale") == await who.viewer.items("/mappings?source=other") == []
+    assert await who.viewer.items("/mappings?text=nobody") == []
     review = (await who.viewer.items("/reviews"))[0]
-    for query in ("kind=ambiguous", f"entity_id={bea['id']}", f"job_id={review['job_id']}", f"connection={NOMOD}"):
+    now, delivery = quote(rig.now().isoformat()), (await who.viewer.get(f"/jobs/{review['job_id']}"))["delivery_id"]
+    for query in ("kind=ambiguous", f"entity_id={bea['id']}", f"job_id={review['job_id']}", f"connection={NOMOD}",
+                  f"source={SOURCE}", f"until={now}", "text=bea@", f"text={delivery}",
+                  f"text={review['review_id']}"):  # fmt: skip
         assert await who.viewer.items(f"/reviews?{query}") == [review], query
     assert await who.viewer.items("/reviews?status=resolved") == await who.viewer.items("/reviews?kind=stale") == []
+    for query in (f"since={now}", "source=other", "text=lovelace"):
+        assert await who.viewer.items(f"/reviews?{query}") == [], query
     entries = await who.viewer.items(f"/audit?subject={NOMOD}&action=connection.created")
     assert [(each["actor"], each["tenant_id"]) for each in entries] == [("tests", TENANT)]
+    for query, count in ((f"until={now}&actor=tests", 1), (f"since={now}", 0), ("actor=admin", 0)):
+        assert len(await who.viewer.items(f"/audit?subject={NOMOD}&{query}")) == count, query
     customers = await who.viewer.items("/customers?text=lovelace")
     assert [each["customer_id"] for each in customers] == [ada["id"]]
     assert [each["provider_entity_id"] for each in customers[0]["mappings"]] == [record]

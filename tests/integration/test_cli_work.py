@@ -226,16 +226,19 @@ async def test_keys_are_made_shown_once_used_and_revoked(cli: Cli, rig: Rig) -> 
     assert (wrong.code, wrong.out) == (2, "")
 
 
-async def test_listening_prints_what_arrives_until_it_is_interrupted(cli: Cli, rig: Rig) -> None:
+async def test_listening_prints_what_comes_and_what_becomes_of_it_until_it_is_interrupted(cli: Cli, rig: Rig) -> None:
     await rig.add_flexprice()
+    await rig.add_nomod()
     process = await cli.start("listen")
     assert process.stdout is not None
     assert process.stderr is not None
     assert b"Listening" in await asyncio.wait_for(process.stderr.readline(), 30)
     customer = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")
     delivery_id = await rig.finalize(customer["id"])
-    line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
-    assert line.startswith(delivery_id)
+    lines: list[str] = []
+    while not any(line.startswith("job_") and " succeeded " in line for line in lines):
+        lines.append((await asyncio.wait_for(process.stdout.readline(), 30)).decode())
+    assert any(line.startswith(delivery_id) and customer["id"] in line for line in lines)
     interrupt(process)
     await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 130

@@ -252,11 +252,15 @@ async def test_secrets_are_rotated_with_an_overlap(rig: Rig, who: Browsers) -> N
     for secret in (old, new):
         rig.secret = secret
         assert (await rig.post(b'{"type":"nothing"}')).status == 202
+    both = (await who.administrator.get(f"/sources/{SOURCE}")).text
+    assert "Secret 1 (newest): last used" in both
+    assert "Secret 2 : last used" in both
     form = after.form(f"/sources/{SOURCE}/rotate").fields
     form.pop("keep_old")
     shown = await who.administrator.post(f"/sources/{SOURCE}/rotate", {**form, "secret": ""})
     rig.secret = "whsec_" + shown.html.split("whsec_")[1].split("<")[0]
     assert (await rig.post(b'{"type":"nothing"}')).status == 202
+    assert "Secret 2" not in (await who.administrator.get(f"/sources/{SOURCE}")).text
     rig.secret = old
     assert (await rig.post(b'{"type":"nothing"}')).status == 401
     weak = await who.administrator.follow(

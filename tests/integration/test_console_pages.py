@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from connectors.testing.faults import Fault, FaultKind
 from gateway.errors import catalogue
 from gateway.keys import QUARANTINE
+from gateway.pipeline.poll_state import PollState, save_state
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, Rig
 from tests.integration.console_setup import ROOT, Browsers, browsers
@@ -113,6 +115,8 @@ async def test_lists_are_narrowed_by_their_address(rig: Rig, who: Browsers) -> N
     for path, count in (
         ("/deliveries", 2), ("/deliveries?status=failed", 1), ("/deliveries?status=processed", 1),
         (f"/deliveries?source={SOURCE}", 2), ("/deliveries?source=none", 0), ("/deliveries?q=Lovelace", 1),
+        (f"/deliveries?connection={NOMOD}&error_code=missing_required_fields", 1),
+        ("/deliveries?until=2020-01-01T00:00", 0), ("/deliveries?since=2020-01-01T00:00:00&until=nonsense", 2),
         (f"/deliveries?q={delivery}", 1), (f"/deliveries?q={customer}", 1), ("/deliveries?period=1h", 2),
         ("/deliveries?event_type=invoice.update.finalized", 2), ("/deliveries?event_type=other", 0),
         ("/deliveries?status=nonsense&period=nonsense", 2),
@@ -282,10 +286,31 @@ async def test_a_source_shows_its_url_what_was_refused_and_why(rig: Rig, who: Br
     rig.secret = right
     await rig.gateway.app[QUARANTINE].flush(rig.store)
     page = await who.viewer.get(f"/sources/{SOURCE}")
-    for told in (f"{rig.gateway.url}/webhooks/{SOURCE}", "signature_mismatch", "1 secret is accepted", "openssl"):
+    for told in (f"{rig.gateway.url}/webhooks/{SOURCE}", "signature_mismatch", "Secret 1 : last used", "openssl"):
         assert told in page.text, told
-    assert "The last delivery used secret 1" in page.text
     assert "secret&#34;: &#34;body" not in page.html
+
+
+async def test_a_polled_source_shows_its_last_look_the_next_and_what_went_wrong(rig: Rig, who: Browsers) -> None:
+    now = rig.now()
+    state = PollState(
+        began=now, watermark=now - timedelta(minutes=7), next_at=now + timedelta(minutes=5), looked_at=now,
+        polled_at=now - timedelta(minutes=7), delivered=3,
+    )  # fmt: skip
+    await save_state(rig.store, SOURCE, state, now=now)
+    page = await who.viewer.get(f"/sources/{SOURCE}")
+    for told in ("Polling Working", "Found by the last good look 3 deliveries"):
+        assert told in page.text, told
+    for moment in (state.next_at, state.watermark):
+        assert f"{moment:%Y-%m-%d %H:%M:%S} UTC" in page.text
+    assert "Polling" in (await who.viewer.get("/sources")).text  # what the lamp says of one never heard otherwise
+    wrong = {"at": now.isoformat(), "code": "platform_unavailable", "detail": "HTTP 503 <b>"}
+    await save_state(rig.store, SOURCE, replace(state, failures=1, error=wrong), now=now)
+    page = await who.viewer.get(f"/sources/{SOURCE}")
+    for told in ("Polling fails", "The last look failed platform_unavailable", "HTTP 503 <b>"):
+        assert told in page.text, told
+    assert f"{ROOT}/errors/platform_unavailable" in page.html
+    assert "Polling fails" in (await who.viewer.get("")).text
 
 
 async def test_the_audit_tells_who_did_what(rig: Rig, who: Browsers) -> None:

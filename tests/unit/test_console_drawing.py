@@ -19,7 +19,10 @@ counts = st.dictionaries(st.sampled_from(list(DeliveryStatus)), st.integers(0, 1
 def tally_of(columns: list[dict[DeliveryStatus, int]]) -> Tally:
     return Tally(
         since=T0, until=T0 + STEP * len(columns), step=STEP,
-        columns=[Column(start=T0 + STEP * place, counts=each) for place, each in enumerate(columns)],
+        columns=[
+            Column(start=T0 + STEP * place, end=T0 + STEP * (place + 1), counts=each)
+            for place, each in enumerate(columns)
+        ],
     )  # fmt: skip
 
 

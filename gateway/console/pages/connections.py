@@ -96,10 +96,12 @@ async def _page(visit: Visit, *, error: Exception | None = None) -> web.Response
     live = visit.console.registry.connections.get(name)
     connector = live.connector if live is not None else None
     limits = connector.limits() if connector is not None else None
+    budget = live.budget if live is not None else None
     return await visit.page(
         "connection.html", connection=connection, lamp_of=connection_lamp(connection, live, now=now), limits=limits,
         title=_title(visit, name), consent=takes_consent(connection["connector"]), tokens=await _tokens(visit, name),
-        held=live.budget.held_for if live is not None and live.budget is not None else 0.0,
+        held=budget.held_for if budget is not None else 0.0, queue=budget.queue_for if budget is not None else 0.0,
+        under_way=budget.under_way if budget is not None else 0,
         circuit=str(live.breaker.state(now)) if live is not None else str(Circuit.CLOSED),
         failures=live.breaker.failures if live is not None else 0,
         summary=dict(connector.settings_summary()) if connector is not None else {},

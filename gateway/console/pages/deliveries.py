@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from gateway.console.filters import PERIODS, options_of, since_of
+from gateway.console.filters import PERIODS, TIMES, options_of, times_of
 from gateway.console.timeline import way_of
 from gateway.console.visit import Visit
 from gateway.console.words import WARN, delivery_said
@@ -21,7 +21,7 @@ NEWS = 100
 MAX_PRETTY = 512 * 1024
 MAX_SHOWN = 256 * 1024
 MAX_JOBS = 20
-FIELDS = ("q", "source", "status", "event_type", "period")
+FIELDS = ("q", "source", "status", "event_type", "connection", "error_code", *TIMES)
 SECRET_WORDS = ("signature", "secret", "token", "authorization", "cookie", "api-key", "apikey")
 
 
@@ -37,6 +37,7 @@ async def show_list(visit: Visit) -> web.StreamResponse:
         asked=asked, periods=PERIODS, live=live,
         statuses=[(str(each), delivery_said(each).word) for each in DeliveryStatus],
         sources=options_of(row.name for row in await visit.console.store.list_sources(visit.scope)),
+        connections=options_of(row.name for row in await visit.console.store.list_connections(visit.scope)),
     )  # fmt: skip
 
 
@@ -120,7 +121,8 @@ def _chosen(asked: Mapping[str, str], visit: Visit) -> DeliveryFilter:
     return DeliveryFilter(
         source=asked.get("source") or None, event_type=asked.get("event_type") or None, text=asked.get("q") or None,
         status=DeliveryStatus(status) if status in list(DeliveryStatus) else None,
-        since=since_of(asked.get("period", ""), now=visit.console.now()),
+        connection=asked.get("connection") or None, error_code=asked.get("error_code") or None,
+        **times_of(asked, now=visit.console.now()),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.console.filters import PERIODS, options_of, since_of
+from gateway.console.filters import PERIODS, TIMES, options_of, times_of
 from gateway.console.pages.deliveries import news
 from gateway.console.visit import Visit
 from gateway.console.words import WARN, kind_said
@@ -16,7 +16,7 @@ from storage.records import JobStatus, MappingKey
 
 LIMIT = 50
 NEWS = 100
-FIELDS = ("q", "status", "kind", "connection", "source", "error_code", "period")
+FIELDS = ("q", "status", "kind", "connection", "source", "error_code", *TIMES)
 KINDS = (ENSURE, WRITE_BACK, CHECK)
 STATUSES = (
     ("pending", "Waiting"), ("running", "Running"), ("succeeded", "Done"), ("failed", "Dead letter"),
@@ -34,6 +34,7 @@ async def show_list(visit: Visit) -> web.StreamResponse:
         "jobs.html", found=found, names=await visit.names(each.entity_id for each in found.items),
         asked=asked, periods=PERIODS, statuses=STATUSES,
         kinds=[(kind, kind_said(kind)) for kind in KINDS],
+        sources=options_of(row.name for row in await visit.console.store.list_sources(visit.scope)),
         connections=options_of(row.name for row in await visit.console.store.list_connections(visit.scope)),
         live="" if cursor else await visit.live("jobs", **asked, after=first),
     )  # fmt: skip
@@ -117,5 +118,5 @@ def chosen(asked: Mapping[str, str], visit: Visit) -> JobFilter:
     return JobFilter(
         status=JobStatus(status) if status in list(JobStatus) else None, connection=asked.get("connection") or None,
         kind=asked.get("kind") or None, source=asked.get("source") or None, error_code=asked.get("error_code") or None,
-        since=since_of(asked.get("period", ""), now=visit.console.now()), text=asked.get("q") or None,
+        text=asked.get("q") or None, **times_of(asked, now=visit.console.now()),
     )  # fmt: skip

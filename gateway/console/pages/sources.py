@@ -24,11 +24,9 @@ async def show_list(visit: Visit) -> web.StreamResponse:
 async def show(visit: Visit) -> web.StreamResponse:
     """Show one source."""
     source = await view_of(visit, visit.part("name"))
-    newest = await visit.console.store.list_deliveries(visit.scope, source=source["name"], limit=1)
     return await visit.page(
         "source.html", source=source, lamp_of=source_lamp(source, now=visit.console.now()), curl=curl_of(source),
         public=visit.console.settings.public_url is not None,
-        last_used=newest.items[0].secret_index + 1 if newest.items else None,
     )  # fmt: skip
 
 

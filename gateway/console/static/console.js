@@ -33,8 +33,27 @@
       }
       time.title = `${moment.toISOString().replace("T", " ").replace(/\.\d+Z$/, "")} UTC, ${ago(moment)}`;
       const near = Math.abs(moment - Date.now()) < 180 * 86400000;
-      time.textContent = (near ? recent : long).format(moment);
+      const told = (near ? recent : long).format(moment);
+      time.textContent = time.dataset.ago === undefined ? told : `${told} (${ago(moment)})`;
     }
+  };
+
+  // On a narrow screen a row becomes a block (console.css), where each cell says which column it is.
+  const tell = (root) => {
+    for (const table of all("table.rows, table.compare", root)) {
+      const heads = all("thead tr:last-child > *", table).map((head) => head.textContent.trim().replace(/\s+/g, " "));
+      for (const row of all("tbody > tr, tfoot > tr", table)) {
+        Array.from(row.children).forEach((cell, place) => {
+          if (heads[place] && cell.tagName === "TD") cell.dataset.head = heads[place];
+          if (["", "–"].includes(cell.textContent.trim()) && !cell.querySelector("a, form, input, svg")) cell.dataset.none = "";
+        });
+      }
+      table.classList.add("told");
+    }
+  };
+  const polish = (root) => {
+    localise(root);
+    tell(root);
   };
 
   const copying = (root) => {
@@ -71,7 +90,7 @@
       for (const region of all("[data-region]")) {
         const newer = page.querySelector(`[data-region="${region.dataset.region}"]`);
         if (!newer || isBusy(region)) continue;
-        localise(newer);
+        polish(newer);
         if (newer.innerHTML !== region.innerHTML) {
           region.replaceWith(document.adoptNode(newer));
           copying(newer);
@@ -126,8 +145,11 @@
     });
   };
 
-  localise(document);
+  polish(document);
+  setInterval(() => localise(document), 30000); // how long ago changes while one looks
   copying(document);
+  const here = document.querySelector("nav.main [aria-current]");
+  if (here) here.parentElement.parentElement.parentElement.scrollLeft = Math.max(0, here.offsetLeft - 32);
   const zone = document.querySelector("[data-zone]");
   if (zone) zone.textContent = `Times are yours (${Intl.DateTimeFormat().resolvedOptions().timeZone}); UTC is in each title.`;
   // A hidden page follows nothing: browsers open only a few connections to one host, for all tabs together.

@@ -22,6 +22,8 @@ class DeliveriesQuery(TimedQuery):
     source: Name | None = None
     status: DeliveryStatus | None = None
     event_type: Text | None = None
+    connection: Name | None = Field(None, description="Where one of its jobs went.")
+    error_code: Text | None = Field(None, description="The last error of one of its jobs.")
 
 
 class ReplayMany(Given):
@@ -30,6 +32,8 @@ class ReplayMany(Given):
     source: Name | None = None
     status: DeliveryStatus | None = None
     event_type: Text | None = None
+    connection: Name | None = None
+    error_code: Text | None = None
     since: Moment | None = None
     until: Moment | None = None
     text: Text | None = None
@@ -40,11 +44,7 @@ class ReplayMany(Given):
 @endpoint("GET", "/deliveries", role=Role.VIEWER, problems=(CursorInvalidError,))
 async def list_deliveries(call: Call, *, query: DeliveriesQuery) -> Listed[DeliveryView]:
     """List deliveries, newest first."""
-    chosen = DeliveryFilter(
-        source=query.source, status=query.status, event_type=query.event_type, since=query.since, until=query.until,
-        text=query.text,
-    )  # fmt: skip
-    return await call.operations.deliveries.list(call.scope, chosen, limit=query.limit, cursor=query.cursor)
+    return await call.operations.deliveries.list(call.scope, _chosen(query), limit=query.limit, cursor=query.cursor)
 
 
 @endpoint("GET", "/deliveries/{delivery_id}", role=Role.VIEWER, problems=(NotFoundError,))
@@ -84,12 +84,16 @@ async def replay_delivery(call: Call, *, delivery_id: EntityId) -> DeliveryDetai
 @endpoint("POST", "/deliveries/replay", role=Role.OPERATOR, status=202)
 async def replay_deliveries(call: Call, *, body: ReplayMany) -> Bulk:
     """Replay the deliveries of a filter, or count them."""
-    chosen = DeliveryFilter(
-        source=body.source, status=body.status, event_type=body.event_type, since=body.since, until=body.until,
-        text=body.text,
-    )  # fmt: skip
+    chosen = _chosen(body)
     require_choice(is_empty=chosen.is_empty, everything=body.all)
     return await call.operations.deliveries.replay_many(chosen, call.scope, actor=call.actor, dry_run=body.dry_run)
+
+
+def _chosen(given: DeliveriesQuery | ReplayMany) -> DeliveryFilter:
+    return DeliveryFilter(
+        source=given.source, status=given.status, event_type=given.event_type, connection=given.connection,
+        error_code=given.error_code, since=given.since, until=given.until, text=given.text,
+    )  # fmt: skip
 
 
 ENDPOINTS = (list_deliveries, get_delivery, get_delivery_body, replay_delivery, replay_deliveries)

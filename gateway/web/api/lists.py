@@ -47,11 +47,16 @@ class ListQuery(Given):
     cursor: Cursor | None = Field(None, description="`next_cursor` of the page before.")
 
 
-class TimedQuery(ListQuery):
-    """A list over time, in which a text can be searched for."""
+class SpanQuery(ListQuery):
+    """A list over time."""
 
     since: Moment | None = Field(None, description="Nothing earlier than this.")
     until: Moment | None = Field(None, description="Only what is earlier than this.")
+
+
+class TimedQuery(SpanQuery):
+    """A list over time, in which a text can be searched for."""
+
     text: Text | None = Field(
         None,
         description="An id (of the delivery, job, invoice, customer or the provider's record), or part of the"

@@ -8,7 +8,7 @@ from gateway.access import Role
 from gateway.errors import RecordTakenError, RecordUnknownError, RequestInvalidError, UnsupportedMediaTypeError
 from gateway.operations.mappings import MappingFilter, MappingView
 from gateway.operations.transfers import Format, Imported, read_csv, read_json
-from gateway.operations.values import EntityId, EntityType, Name, Reason, RecordId
+from gateway.operations.values import EntityId, EntityType, Name, Reason, RecordId, Text
 from gateway.operations.views import Listed
 from gateway.web import reading
 from gateway.web.api.endpoint import JSON, KEPT_OUT, Call, endpoint
@@ -30,6 +30,9 @@ class MappingChoice(Given):
     entity_type: EntityType | None = None
     provider_entity_id: RecordId | None = None
     status: MappingStatus | None = None
+    text: Text | None = Field(
+        None, description="An id of the customer or the record, or part of the customer's name or e-mail address."
+    )
 
 
 class MappingsQuery(ListQuery, MappingChoice):
@@ -166,7 +169,7 @@ def _key(source: str, entity_type: str, entity_id: str, connection: str) -> Mapp
 def _chosen(given: MappingChoice) -> MappingFilter:
     return MappingFilter(
         entity_id=given.entity_id, connection=given.connection, source=given.source, entity_type=given.entity_type,
-        provider_entity_id=given.provider_entity_id, status=given.status,
+        provider_entity_id=given.provider_entity_id, status=given.status, text=given.text,
     )  # fmt: skip
 
 

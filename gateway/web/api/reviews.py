@@ -9,12 +9,12 @@ from gateway.operations.reviews import Decision, ReviewFilter, ReviewView
 from gateway.operations.values import EntityId, Name, RecordId, Text
 from gateway.operations.views import Listed
 from gateway.web.api.endpoint import Call, endpoint
-from gateway.web.api.lists import Given, ListQuery
+from gateway.web.api.lists import Given, TimedQuery
 from storage.errors import ConflictError, CursorInvalidError, NotFoundError
 from storage.records import ReviewStatus
 
 
-class ReviewsQuery(ListQuery):
+class ReviewsQuery(TimedQuery):
     """Which reviews."""
 
     status: ReviewStatus | None = None
@@ -22,6 +22,7 @@ class ReviewsQuery(ListQuery):
     kind: Text | None = None
     entity_id: EntityId | None = None
     job_id: EntityId | None = None
+    source: Name | None = None
 
 
 class Resolve(Given):
@@ -36,7 +37,7 @@ async def list_reviews(call: Call, *, query: ReviewsQuery) -> Listed[ReviewView]
     """List reviews, newest first."""
     chosen = ReviewFilter(
         status=query.status, connection=query.connection, kind=query.kind, entity_id=query.entity_id,
-        job_id=query.job_id,
+        job_id=query.job_id, source=query.source, since=query.since, until=query.until, text=query.text,
     )  # fmt: skip
     return await call.operations.reviews.list(call.scope, chosen, limit=query.limit, cursor=query.cursor)
 

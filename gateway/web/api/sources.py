@@ -78,9 +78,17 @@ class Rejected(LastRejected):
     headers: Sequence[tuple[str, str]] = Field(description="Values only where they are neither secret nor signature.")
 
 
-class SourceDetail(SourceView):
-    """A source with the last requests that its door has refused."""
+class SecretUsed(Shown):
+    """When one of the secrets last proved a delivery, since the secrets were last changed."""
 
+    number: int = Field(description="From 1, which is the newest.")
+    last_used_at: str | None
+
+
+class SourceDetail(SourceView):
+    """A source with the last requests that its door has refused, and the use of its secrets."""
+
+    secrets_used: Sequence[SecretUsed] = Field(description="The accepted secrets, newest first.")
     rejections: Sequence[Rejected]
 
 
