@@ -4,7 +4,7 @@ PY := .venv/bin/python
 SOURCES := $(wildcard gateway connectors storage tests bench tools examples/*/src run.py)
 STYLED := $(SOURCES) $(wildcard examples/*/tests)
 
-.PHONY: help demo run test check lint format types imports docs screenshots bench bench-plot soak lock clean install install-dev
+.PHONY: help demo run test check lint format types imports docs screenshots bench bench-peers bench-plot soak lock clean install install-dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -50,6 +50,9 @@ screenshots: install-dev ## the pictures of README and docs, from a day of traff
 
 bench: install-dev ## measure, and print the figures; BENCH_ARGS=--quick takes a minute
 	@$(PY) -m bench $(BENCH_ARGS)
+
+bench-peers: ## install what make bench compares with, apart from the gateway (DBOS, procrastinate, FastAPI, Restate)
+	@sh tools/bench_peers.sh
 
 bench-plot: install-dev ## draw the latest figures, as SVG beside them
 	@$(PY) -m bench.plot

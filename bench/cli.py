@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import door, load, machine, plan, work
+from bench import door, durable, load, machine, plan, work
 from bench.plan import Plan
 from bench.process import ROOT
 from bench.report import report, write_json
@@ -17,7 +17,10 @@ from bench.targets import outcomes
 LANES: dict[str, tuple[Callable[[Plan], None], str]] = {
     "start": (door.start, "seconds from the start to the first 2xx"),
     "door": (door.door, "acknowledged webhooks beside the limits, at 1, 16 and 64 connections"),
-    "drained": (door.drained, "webhooks taken in and worked off, nothing left"),
+    "durable": (
+        durable.durable,
+        "webhooks taken in and worked off, nothing left, beside what users would pick instead",
+    ),
     "flush": (door.slow_disk, "the same on a disk whose flush takes 5 ms longer"),
     "flood": (door.flood, "forged signatures, alone and with good ones among them"),
     "memory": (door.memory, "memory idle and after many deliveries, bytes on disk for each"),
@@ -36,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sized = plan.smoke if asked.smoke else plan.quick if asked.quick else plan.whole
         made = sized(Path(folder))
         made.rounds = asked.rounds or made.rounds
-        made.peer_python = asked.peer_python
+        made.peer_python, made.peer_modules = asked.peer_python, asked.peer_modules.resolve()
         print(f"{'wrk' if load.has_wrk() else 'own generator: wrk is not installed'}; lanes: {', '.join(lanes)}")
         if asked.quiet and not machine.wait_until_quiet(asked.quiet):
             print("others are using this machine: read the ratios, not the rates")
@@ -67,7 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="exit 1 when a target was missed")
     parser.add_argument("--out", type=Path, default=ROOT / "bench-results", help="where the JSON goes")
     parser.add_argument("--folder", type=Path, help="where databases are made: the disk that is measured")
+    parser.add_argument("--peer-python", default=_peer_python(), help="an interpreter that has the Python peers")
     parser.add_argument(
-        "--peer-python", default=sys.executable, help="an interpreter that has FastAPI, uvicorn, standardwebhooks"
+        "--peer-modules", type=Path, default=ROOT / ".node-peers", help="a folder with Restate in its node_modules"
     )
     return parser
+
+
+def _peer_python() -> str:
+    """Return the interpreter into which `make bench-peers` installs, else this one."""
+    installed = ROOT / ".venv-peers" / "bin" / "python"
+    return str(installed) if installed.exists() else sys.executable

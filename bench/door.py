@@ -3,7 +3,6 @@
 import http.client
 import random
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 
 from bench import deliveries, flush, load
@@ -40,33 +39,12 @@ def slow_disk(plan: Plan) -> None:
     _compare(plan, subjects, lane=f"flush +{SLOW_MS:.0f} ms", env=env, connections=(SLOW_CONNECTIONS,))
 
 
-def drained(plan: Plan) -> None:
-    """Webhooks taken in while the worker ends each at dispatch, as an empty job: the time until nothing is left."""
-    for turn in range(plan.rounds):
-        folder = plan.place("drained")
-        with Installation(folder).server() as server:
-            count = 2 * _estimate(plan, server, 64)
-            server.wait_for(lambda: undispatched(server) == 0, every=0.05)
-            cpu = server.cpu()
-            got = _measure(server, count, connections=64)
-            ended = time.perf_counter()
-            server.wait_for(lambda: undispatched(server) == 0, every=0.05)
-            figures = {
-                "per_second": got.per_second, "drained_per_second": count / (got.seconds + time.perf_counter() - ended),
-                "cpu_ms": (server.cpu() - cpu) / count * 1000,
-            }  # fmt: skip
-        plan.note(
-            Sample(lane="drained", subject=OURS, round=turn, figures=figures, notes=_notes(got.unexpected()))
-        )  # fmt: skip
-        shutil.rmtree(folder)
-
-
 def flood(plan: Plan) -> None:
     """Forged signatures: alone, and with good ones among them. By our generator, which tells them apart."""
     for turn in range(plan.rounds):
         folder = plan.place("flood")
         with Installation(folder).server() as server:
-            most = _estimate(plan, server, FLOOD_CONNECTIONS, engine="python")
+            most = estimate(plan, server, FLOOD_CONNECTIONS, engine="python")
             for name, share in ((GOOD, 0.0), (FORGED, 1.0), (FLOODED, FLOOD)):
                 made = deliveries.invoices(most, path=server.path, port=server.port, forged=share)
                 forged = sum(one.forged for one in made)
@@ -76,7 +54,7 @@ def flood(plan: Plan) -> None:
                 figures = {"per_second": got.per_second, "p50_ms": got.p50_ms, "p99_ms": got.p99_ms}
                 if forged < most:
                     figures["good_p99_ms"] = got.good_p99_ms
-                notes = _notes(got.unexpected(forged=forged))
+                notes = unexpected(got, forged=forged)
                 plan.note(Sample(lane="flood", subject=name, round=turn, figures=figures, notes=notes))
         shutil.rmtree(folder)
 
@@ -90,7 +68,7 @@ def memory(plan: Plan) -> None:
         left = plan.filled
         while left > 0:
             count = min(left, 20_000)
-            _measure(server, count, connections=64)
+            measure(server, count, connections=64)
             left -= count
         figures["loaded_mib"] = server.memory()
         figures["waiting"] = undispatched(server)
@@ -143,11 +121,11 @@ def _compare(
 
 
 def _one(plan: Plan, subject: Subject, server: Server, *, lane: str, turn: int, connections: int) -> None:
-    count = _estimate(plan, server, connections)
+    count = estimate(plan, server, connections)
     mine = subject.name == OURS
     before = undispatched(server) if mine else 0.0
     cpu = server.cpu()
-    got = _measure(server, count, connections=connections)
+    got = measure(server, count, connections=connections)
     used = server.cpu() - cpu
     figures = {
         "per_second": got.per_second, "p50_ms": got.p50_ms, "p99_ms": got.p99_ms,
@@ -157,31 +135,34 @@ def _one(plan: Plan, subject: Subject, server: Server, *, lane: str, turn: int, 
         figures["dispatched_meanwhile"] = 1 - max(0.0, undispatched(server) - before) / count
         server.wait_for(lambda: undispatched(server) == 0, every=0.05)
     plan.note(
-        Sample(lane=lane, subject=subject.name, round=turn, figures=figures, notes=_notes(got.unexpected()))
+        Sample(lane=lane, subject=subject.name, round=turn, figures=figures, notes=unexpected(got))
     )  # fmt: skip
 
 
-def _estimate(plan: Plan, server: Server, connections: int, *, engine: str = "wrk") -> int:
+def estimate(plan: Plan, server: Server, connections: int, *, engine: str = "wrk") -> int:
     """Warm up, and return how many requests the aimed time takes."""
-    got = _measure(server, plan.warm_up, connections=connections, engine=engine)
+    got = measure(server, plan.warm_up, connections=connections, engine=engine)
     return max(plan.warm_up, min(plan.most, int(got.per_second * plan.seconds)))
 
 
-def _measure(server: Server, count: int, *, connections: int, engine: str = "wrk") -> Load:
+def measure(server: Server, count: int, *, connections: int, engine: str = "wrk") -> Load:
+    """Send so many good webhooks; return what came of them."""
     more = load.spare(connections) if engine == "wrk" else 0
     made = deliveries.invoices(count + more, path=server.path, port=server.port)
     return load.send(made, count=count, port=server.port, connections=connections, engine=engine)
 
 
-def _notes(unexpected: int) -> tuple[str, ...]:
-    return (f"{unexpected} answers were not as they should be",) if unexpected else ()
+def unexpected(got: Load, *, forged: int = 0) -> tuple[str, ...]:
+    """Return a note where answers were not as they should be."""
+    count = got.unexpected(forged=forged)
+    return (f"{count} answers were not as they should be",) if count else ()
 
 
 def _ask(server: Server) -> None:
     """Let everything run once that a first request loads."""
     server.get("/readyz")
     server.get("/metrics")
-    _measure(server, 50, connections=1)
+    measure(server, 50, connections=1)
 
 
 def _accepted(raw: bytes, port: int) -> bool:

@@ -29,7 +29,9 @@ class Plan:
     """Whether backlogs are also worked off without the sampler, for a figure that it does not slow down."""
     starts: int = 3
     peer_python: str = sys.executable
-    """An interpreter that may have FastAPI, uvicorn and aiosqlite; none of them is needed by anything else."""
+    """An interpreter that may have the Python peers; none of them is needed by anything else."""
+    peer_modules: Path = Path(".node-peers")
+    """A folder that may have Restate in its `node_modules`."""
     results: Results = field(default_factory=Results)
     tell: Callable[[str], None] = print
 

@@ -16,6 +16,9 @@ FLOOR = "limit f: verify, bare group commit"
 EACH = "limit e: verify, commit each"
 AIOSQLITE = "FastAPI + aiosqlite"
 THREADS = "FastAPI + sqlite3 in threads"
+DBOS = "DBOS on PostgreSQL"
+PROCRASTINATE = "FastAPI + procrastinate on PostgreSQL"
+RESTATE = "Restate, /send"
 
 Start = Callable[[Path, Mapping[str, str]], Server]
 
@@ -56,24 +59,28 @@ def limits() -> list[Subject]:
 
 def fastapi(python: str) -> list[Subject]:
     """Return what many would write first, run by an interpreter that has FastAPI and uvicorn; none where it has not."""
-    peers = [("aiosqlite", AIOSQLITE), ("threads", THREADS)]
-    return [_fastapi(python, store, name) for store, name in peers if _importable(python, store)]
+    peers = [("aiosqlite", AIOSQLITE, ("aiosqlite",)), ("threads", THREADS, ())]
+    return [_fastapi(python, store, name) for store, name, needs in peers if importable(python, *needs)]
 
 
 def _fastapi(python: str, store: str, name: str) -> Subject:
     def start(folder: Path, env: Mapping[str, str]) -> Server:
-        port = free_port()
-        command = [
-            python, "-m", "uvicorn", "bench.peers:create", "--factory", "--port", str(port), "--no-access-log",
-            "--log-level", "warning",
-        ]  # fmt: skip
         peer = {"BENCH_STORE": store, "BENCH_PATH": str(folder / "peer.db"), "BENCH_SECRET": SECRETS[1]}
-        return Server(command, port=port, log=folder / "server.log", env={**env, **peer}, path="/webhook")
+        return uvicorn(python, "bench.peers.fastapi_inbox:create", folder=folder, env={**env, **peer})
 
     return Subject(name=name, start=start)
 
 
-def _importable(python: str, store: str) -> bool:
-    wanted = "import fastapi, uvicorn, standardwebhooks" + (", aiosqlite" if store == "aiosqlite" else "")
-    done = subprocess.run([python, "-c", wanted], capture_output=True, check=False)
-    return done.returncode == 0
+def uvicorn(python: str, factory: str, *, folder: Path, env: Mapping[str, str]) -> Server:
+    """Start a Python peer."""
+    port = free_port()
+    command = [
+        python, "-m", "uvicorn", factory, "--factory", "--port", str(port), "--no-access-log", "--log-level", "warning",
+    ]  # fmt: skip
+    return Server(command, port=port, log=folder / "server.log", env=env, path="/webhook")
+
+
+def importable(python: str, *packages: str) -> bool:
+    """Whether an interpreter has what every Python peer needs, and these packages."""
+    wanted = f"import {', '.join(('fastapi', 'uvicorn', 'standardwebhooks', *packages))}"
+    return subprocess.run([python, "-c", wanted], capture_output=True, check=False).returncode == 0

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench.door import FLOODED, FORGED, GOOD, SLOW_MS
+from bench.durable import LANE
 from bench.figures import Results
-from bench.subjects import AIOSQLITE, EACH, LIMIT, OURS, THREADS
+from bench.subjects import AIOSQLITE, DBOS, EACH, LIMIT, OURS, RESTATE, THREADS
 from bench.work import MAPPED, NEW
 
 SLOW = f"flush +{SLOW_MS:.0f} ms"
@@ -56,6 +57,11 @@ def targets() -> Iterator[Target]:
         yield Target(
             f"door c=64: rate against {peer}", times, _ratio("door c=64", OURS, peer, "per_second"), least=True
         )
+    for peer, times in ((DBOS, 10.0), (RESTATE, 3.0)):
+        yield Target(
+            f"{LANE}, nothing left: rate against {peer}", times, _ratio(LANE, OURS, peer, "drained_per_second"),
+            least=True,
+        )  # fmt: skip
     yield Target(
         "flood: rate all forged against all good", 1.0, _ratio("flood", FORGED, GOOD, "per_second"), least=True
     )

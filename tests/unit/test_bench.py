@@ -163,14 +163,14 @@ async def test_the_generator_sends_each_request_once_and_counts_answers_and_cuts
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the figures come from /proc")
 def test_it_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The door beside the limits and the jobs of a few customers: real servers, a few hundred requests."""
-    arguments = ["--smoke", "--only", "door,jobs", "--quiet", "0", "--peer-python", sys.executable]
-    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    """The door beside the limits, webhooks worked off, jobs of a few customers: real servers, few requests."""
+    arguments = ["--smoke", "--only", "door,durable,jobs", "--quiet", "0", "--peer-python", sys.executable]
+    assert main([*arguments, "--peer-modules", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     told = capsys.readouterr().out
     assert OURS in told
     assert LIMIT in told
     assert "stages: job, mapped customer" in told
     assert "not as they should be" not in told
     assert not (tmp_path / "out").exists()
-    assert {"door", "jobs", "flush", "flood", "memory", "start", "drained"} == set(LANES)
+    assert {"door", "jobs", "flush", "flood", "memory", "start", "durable"} == set(LANES)
     assert load.spare(4) in (0, 4 * load.SPARE)

@@ -1,13 +1,15 @@
-"""FastAPI with SQLite, as many would write it first: measured where it is installed, never needed by anything here."""
+"""FastAPI with SQLite, as many would write it first: it keeps what comes, and works nothing off."""
 
 import importlib
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+
+from bench.peers.endpoint import application
 
 Row = tuple[str, float, bytes]
 
@@ -64,7 +66,6 @@ class Aiosqlite:
 
 def create() -> Any:
     """Return the application that `uvicorn --factory` runs; the environment names the store, file and secret."""
-    fastapi: Any = importlib.import_module("fastapi")
     path = os.environ["BENCH_PATH"]
     store = InThreads(path) if os.environ["BENCH_STORE"] == "threads" else Aiosqlite(path)
 
@@ -78,23 +79,7 @@ def create() -> Any:
         await store.open()
         yield
 
-    receive = _endpoint(fastapi, store.put)
-    receive.__annotations__["request"] = fastapi.Request
-    app = fastapi.FastAPI(lifespan=lifespan)
-    app.post("/webhook")(receive)
-    return app
+    async def keep(headers: Mapping[str, str], body: bytes, _: Any) -> None:
+        await store.put((headers["webhook-id"], time.time(), body))
 
-
-def _endpoint(fastapi: Any, put: Callable[[Row], Awaitable[None]]) -> Callable[[Any], Awaitable[Any]]:
-    verifier: Any = importlib.import_module("standardwebhooks").Webhook(os.environ["BENCH_SECRET"])
-
-    async def receive(request: Any) -> Any:
-        body = await request.body()
-        try:
-            verifier.verify(body, dict(request.headers))
-        except Exception:  # noqa: BLE001 - the library raises several kinds for what a stranger sends
-            return fastapi.Response(status_code=401)
-        await put((request.headers["webhook-id"], time.time(), body))
-        return fastapi.Response(status_code=202)
-
-    return receive
+    return application(lifespan, keep)
