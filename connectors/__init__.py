@@ -1,10 +1,12 @@
 """The public connector API: everything that an author imports, and the connectors that ship with the gateway."""
 
+from connectors import money
 from connectors.base import API_VERSION, Connector, ConnectorConfig, Host, Limiter, Memory
 from connectors.errors import (
     AccountBlockedError,
     Action,
     AddressRefusedError,
+    AmountInexactError,
     AuthenticationError,
     ConfigurationError,
     ConnectorError,
@@ -14,17 +16,31 @@ from connectors.errors import (
     LookupImpossibleError,
     MissingFieldsError,
     NeedsReauthError,
+    NotOfferedError,
     OutcomeUnknownError,
     PauseError,
     PermissionRefusedError,
     ProviderError,
     RateLimitedError,
     RejectedError,
+    StaleCustomerError,
     StaleRecordError,
     UnexpectedResponseError,
     UnreachableError,
 )
 from connectors.http import Exchange, JsonApi, Reply, classify
+from connectors.invoices import (
+    CreatedInvoice,
+    Invoice,
+    InvoiceCandidate,
+    InvoiceLine,
+    InvoiceStatus,
+    InvoiceSync,
+    Reduction,
+    TaxLine,
+    short_number,
+)
+from connectors.links import CreatedLink, LinkCandidate, PaymentLinkRequest, PaymentLinks
 from connectors.models import (
     Account,
     Address,
@@ -39,6 +55,7 @@ from connectors.models import (
     MatchPolicy,
     Recovery,
 )
+from connectors.money import MoneyError
 from connectors.oauth import Consent, OAuthConsent, Tokens, TokensChangedError, TokenStore
 
 __all__ = [
@@ -49,6 +66,7 @@ __all__ = [
     "Address",
     "AddressRefusedError",
     "AdoptOnName",
+    "AmountInexactError",
     "AuthenticationError",
     "Candidate",
     "ConfigurationError",
@@ -58,6 +76,8 @@ __all__ = [
     "Consent",
     "CreateIntent",
     "Created",
+    "CreatedInvoice",
+    "CreatedLink",
     "Customer",
     "DuplicateRefusedError",
     "EdgeBlockedError",
@@ -65,29 +85,44 @@ __all__ = [
     "Host",
     "Inactive",
     "InvalidEmailError",
+    "Invoice",
+    "InvoiceCandidate",
+    "InvoiceLine",
+    "InvoiceStatus",
+    "InvoiceSync",
     "JsonApi",
     "Limiter",
     "Limits",
+    "LinkCandidate",
     "LookupImpossibleError",
     "MatchOn",
     "MatchPolicy",
     "Memory",
     "MissingFieldsError",
+    "MoneyError",
     "NeedsReauthError",
+    "NotOfferedError",
     "OAuthConsent",
     "OutcomeUnknownError",
     "PauseError",
+    "PaymentLinkRequest",
+    "PaymentLinks",
     "PermissionRefusedError",
     "ProviderError",
     "RateLimitedError",
     "Recovery",
+    "Reduction",
     "RejectedError",
     "Reply",
+    "StaleCustomerError",
     "StaleRecordError",
+    "TaxLine",
     "TokenStore",
     "Tokens",
     "TokensChangedError",
     "UnexpectedResponseError",
     "UnreachableError",
     "classify",
+    "money",
+    "short_number",
 ]

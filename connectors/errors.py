@@ -168,13 +168,40 @@ class StaleRecordError(ConnectorError):
     may_have_written = False
 
 
+class StaleCustomerError(ConnectorError):
+    """An invoice or link was refused since the customer's record is gone: the gateway looks at the customer again."""
+
+    code = "customer_stale"
+    title = "Linked customer gone"
+    cause = "The provider refused an invoice or payment link, since the record of its customer is gone or inactive."
+    resolution = (
+        "Nothing at first: the gateway looks at the customer's link, and asks you what to do with it."
+        " The invoice is tried again by itself."
+    )
+    may_have_written = False
+
+
+class NotOfferedError(ConnectorError):
+    """The provider's account has no API for this at all (404, 405 or 501 for the whole collection)."""
+
+    code = "not_offered"
+    title = "Not offered by the account"
+    cause = "The provider's account answers that it has no API for invoices or payment links."
+    resolution = (
+        "Nothing, if customers are all you want: set `invoice_sync = { outbound = true, customer_only = true }`."
+        " Otherwise enable invoices with the provider, then replay the delivery."
+    )
+    action = Action.FAIL
+    may_have_written = False
+
+
 class RejectedError(ConnectorError):
     """The provider refused this customer's data, or would: trying again changes nothing."""
 
     code = "rejected"
     title = "Refused by the provider"
-    cause = "The provider refused the customer's data."
-    resolution = "Correct the customer at the source, then retry the job."
+    cause = "The provider refused the data of the customer or the invoice."
+    resolution = "Correct the customer or the invoice at the source, then retry the job."
     action = Action.FAIL
     may_have_written = False
 
@@ -195,6 +222,15 @@ class InvalidEmailError(RejectedError):
     title = "Invalid email format"
     cause = "The customer's e-mail address is not valid."
     resolution = "Correct the e-mail address of the customer at the source, then retry the job."
+
+
+class AmountInexactError(RejectedError):
+    """An amount has more decimal places than its currency, or more than the provider can take: nothing is rounded."""
+
+    code = "amount_inexact"
+    title = "Amount cannot be expressed"
+    cause = "An amount has more decimal places than its currency has, or the currency is none that is known."
+    resolution = "Correct the invoice at the source so that its lines are whole units of the currency, then retry."
 
 
 class PauseError(ConnectorError):

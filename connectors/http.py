@@ -1,12 +1,14 @@
 """JSON over HTTP for connectors: one request, its outcome sorted into our errors, a record of it for the attempt."""
 
 import asyncio
+import json
 import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
@@ -74,6 +76,14 @@ class Reply:
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
+            msg = f"HTTP {self.status}: the body is not JSON"
+            raise UnexpectedResponseError(msg) from error
+
+    def exact_json(self) -> Any:
+        """Return the decoded body with fractions as decimals, for money. Raises UnexpectedResponseError."""
+        try:
+            return json.loads(self.body, parse_float=Decimal)
+        except ValueError as error:
             msg = f"HTTP {self.status}: the body is not JSON"
             raise UnexpectedResponseError(msg) from error
 

@@ -8,6 +8,8 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points, version
 from typing import Any, Generic, TypeVar
 
 from connectors.base import API_VERSION, Connector
+from connectors.invoices import InvoiceSync
+from connectors.links import PaymentLinks
 from connectors.oauth import OAuthConsent
 from gateway.errors import PluginError
 from gateway.sources.base import SOURCE_API_VERSION, Source
@@ -111,6 +113,8 @@ def _installed(group: str, _: tuple[str, ...]) -> EntryPoints:
 def capabilities(kind: type[Connector[Any]]) -> list[str]:
     """Return what a connector can beside finding and creating, in words for a list."""
     told = {
+        "invoices": issubclass(kind, InvoiceSync),
+        "payment links": issubclass(kind, PaymentLinks),
         "verifies hints": kind.get_customer is not Connector.get_customer,
         "reactivates": kind.reactivate_customer is not Connector.reactivate_customer,
         "consent in the browser": issubclass(kind, OAuthConsent),

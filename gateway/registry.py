@@ -13,6 +13,7 @@ import structlog
 
 from connectors.base import Connector, Host
 from connectors.errors import ConfigurationError, PauseError
+from connectors.invoices import InvoiceSync
 from gateway.breaker import Breaker
 from gateway.budget import Budget
 from gateway.configuration import rows
@@ -54,6 +55,12 @@ class LiveConnection:
     def outbound(self) -> bool:
         """Whether finalized invoices bring their customers here."""
         return bool(self.row.settings.get("invoice_sync", {}).get("outbound"))
+
+    @property
+    def books_invoices(self) -> bool:
+        """Whether finalized invoices are made here too, and not their customers alone."""
+        wants = self.outbound and not self.row.settings.get("invoice_sync", {}).get("customer_only")
+        return wants and isinstance(self.connector, InvoiceSync)
 
     def usable(self) -> Connector[Any]:
         """Return the connector. Raises ConfigurationError with the reason why there is none."""

@@ -43,15 +43,19 @@ class Configuring(Looking, ABC):
             )
         )  # fmt: skip
 
-    async def add_nomod(self, name: str = NOMOD, *, outbound: bool = True, **config: Any) -> None:
-        """Configure the simulated Nomod as a connection."""
+    async def add_nomod(
+        self, name: str = NOMOD, *, outbound: bool = True, invoices: bool = False, **config: Any
+    ) -> None:
+        """Configure the simulated Nomod as a connection; without `invoices` for customers only."""
         known = {
             "api_key": self.nomod.api_key, "base_url": self.nomod.url, "requests_per_second": 100, "concurrency": 16,
             "timeout_seconds": 2,
         }  # fmt: skip
-        await self._put_connection(name, "nomod", {**known, **config}, outbound=outbound)
+        await self._put_connection(name, "nomod", {**known, **config}, outbound=outbound, invoices=invoices)
 
-    async def add_quickbooks(self, name: str = QUICKBOOKS, *, outbound: bool = True, **config: Any) -> None:
+    async def add_quickbooks(
+        self, name: str = QUICKBOOKS, *, outbound: bool = True, invoices: bool = False, **config: Any
+    ) -> None:
         """Configure the simulated QuickBooks as a connection, with a consent that was just given."""
         _, refresh_token = self.intuit.issue_tokens()
         known = {
@@ -60,7 +64,7 @@ class Configuring(Looking, ABC):
             "authorize_url": self.intuit.authorize_url, "token_url": self.intuit.token_url,
             "revoke_url": self.intuit.revoke_url, "timeout_seconds": 2,
         }  # fmt: skip
-        await self._put_connection(name, "quickbooks", {**known, **config}, outbound=outbound)
+        await self._put_connection(name, "quickbooks", {**known, **config}, outbound=outbound, invoices=invoices)
 
     async def add_tithely(self, name: str = TITHELY, **spec: Any) -> None:
         """Configure Tithely as a source whose envelopes this rig signs."""
@@ -78,10 +82,12 @@ class Configuring(Looking, ABC):
         await self.gateway.app[keys.CONFIGURATION].put_source(spec, actor="tests")
         await self.refresh()
 
-    async def _put_connection(self, name: str, connector: str, config: Record, *, outbound: bool) -> None:
+    async def _put_connection(
+        self, name: str, connector: str, config: Record, *, outbound: bool, invoices: bool
+    ) -> None:
         spec = ConnectionSpec(
             name=name, connector=connector, tenant_id=TENANT, environment_id=ENVIRONMENT,
-            invoice_sync=InvoiceSync(outbound=outbound), config=config,
+            invoice_sync=InvoiceSync(outbound=outbound, customer_only=not invoices), config=config,
         )  # fmt: skip
         await self.gateway.app[keys.CONFIGURATION].put_connection(spec, actor="tests")
         await self.refresh()

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from connectors.testing.quickbooks import QuickBooksSimulator
 from gateway.sandbox.flexprice import FlexpriceSimulator
 from storage import Store
 from storage.records import Delivery, DeliveryStatus, EntityMapping, Job, JobStatus, MappingStatus, Page
-from tests.ledgers import LedgerNomod, made_in_quickbooks
+from tests.ledgers import LedgerNomod, invoices_in_nomod, made_in_quickbooks
 
+ENSURING = frozenset({"ensure_customer", "ensure_invoice"})
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
 
 
@@ -35,9 +37,10 @@ async def check_invariants(
     """Raise AssertionError unless the promise was kept.
 
     Every acknowledged delivery is there and has ended (unless `waiting`, for a connection that is paused). Each billing
-    customer was made at most once at each provider, but for those whom a person has wanted twice. No mapping leads
-    nowhere, no record serves two customers, each link was written back. With `all_linked` every customer of an
-    acknowledged delivery that has ended as processed is linked, and nothing is left open: the providers have answered.
+    customer and each invoice was made at most once at each provider, but for those that a person has wanted twice. No
+    mapping leads nowhere, no record serves two, no invoice asks for another sum, each link was written back. With
+    `all_linked` every customer of an acknowledged delivery that has ended as processed is linked, and nothing is left
+    open: the providers have answered.
     """
     deliveries = {item.delivery_id: item for item in await every(store.list_deliveries)}
     jobs = await every(store.list_jobs)
@@ -50,10 +53,12 @@ async def check_invariants(
         assert not alive, f"jobs without an end: {alive}"
     _check_made_once("Nomod", world.nomod.made_for.items(), doubled_on_purpose)
     _check_made_once("QuickBooks", made_in_quickbooks(world.intuit).items(), doubled_on_purpose)
+    _check_made_once("Nomod, of invoices", invoices_in_nomod(world.nomod).items(), doubled_on_purpose)
     await _check_told(store, world, deliveries.values(), jobs)
     mappings = await every(store.list_mappings)
     linked = [mapping for mapping in mappings if mapping.status is MappingStatus.LINKED]
     _check_records(world, linked)
+    _check_invoices(world, linked)
     _check_written_back(world, linked, {job.entity_id for job in jobs if job.status is not JobStatus.SUCCEEDED})
     if all_linked:
         unlinked = [mapping for mapping in mappings if mapping.status is not MappingStatus.LINKED]
@@ -61,9 +66,7 @@ async def check_invariants(
         failed = [item for item in deliveries.values() if item.status not in ("processed", "ignored")]
         assert not failed, f"deliveries that did not go well: {failed}"
         there = {(mapping.entity_id, mapping.connection) for mapping in linked}
-        wanted = {
-            (job.entity_id, job.connection) for job in jobs if job.kind == "ensure_customer" and job.outcome == "done"
-        }
+        wanted = {(job.entity_id, job.connection) for job in jobs if job.kind in ENSURING and job.outcome == "done"}
         assert wanted <= there, f"ensured and not linked: {wanted - there}"
 
 
@@ -77,20 +80,49 @@ def _check_records(world: World, linked: Iterable[EntityMapping]) -> None:
     holders: dict[tuple[str, str], str] = {}
     for mapping in linked:
         record = mapping.provider_entity_id or ""
-        there = world.nomod.customers if mapping.connector == "nomod" else world.intuit.customers
-        assert record in there, f"a mapping leads nowhere: {mapping}"
+        assert record in _there(world, mapping), f"a mapping leads nowhere: {mapping}"
         other = holders.setdefault((mapping.connection, record), f"{mapping.source}:{mapping.entity_id}")
         assert mapping.shared or other == f"{mapping.source}:{mapping.entity_id}", f"one record for two: {mapping}"
+
+
+def _there(world: World, mapping: EntityMapping) -> Collection[str]:
+    """Return the ids of all records that the mapping could lead to."""
+    nomod = mapping.connector == "nomod"
+    if mapping.entity_type == "customer":
+        return world.nomod.customers if nomod else world.intuit.customers
+    return world.nomod.invoices if nomod else world.intuit.invoices
+
+
+def _check_invoices(world: World, linked: Iterable[EntityMapping]) -> None:
+    """Every invoice that the gateway has made asks for what the platform's does, of the customer who is linked to it.
+
+    A record that a person has chosen is what that person has seen.
+    """
+    customers = {
+        (mapping.connection, mapping.entity_id): mapping.provider_entity_id
+        for mapping in linked
+        if mapping.entity_type == "customer"
+    }
+    for mapping in linked:
+        ours = world.flexprice.invoices.get(mapping.entity_id)
+        if mapping.entity_type != "invoice" or mapping.connector != "nomod" or mapping.origin == "operator" or not ours:
+            continue
+        made = world.nomod.invoices[mapping.provider_entity_id or ""]
+        assert made["bill"].amount == Decimal(ours["total"]), f"another sum than the platform's: {mapping}"
+        payer = customers.get((mapping.connection, ours["customer_id"]))
+        assert payer in (None, made["customer_id"]), f"an invoice for somebody else: {mapping}"
 
 
 def _check_written_back(world: World, linked: Iterable[EntityMapping], not_done: Collection[str | None]) -> None:
     """Every link stands in the platform's metadata, unless its write-back has failed and waits for a person."""
     for mapping in linked:
-        customer = world.flexprice.customers.get(mapping.entity_id)
-        if customer is None or mapping.entity_id in not_done:
+        kind = mapping.entity_type
+        here = world.flexprice.customers if kind == "customer" else world.flexprice.invoices
+        told_about = here.get(mapping.entity_id)
+        if told_about is None or mapping.entity_id in not_done or told_about.get("invoice_status") == "VOIDED":
             continue
         assert mapping.written_back_at is not None, f"linked and not written back: {mapping}"
-        told = (customer["metadata"] or {}).get(f"{mapping.connector}_customer_id")
+        told = (told_about["metadata"] or {}).get(f"{mapping.connector}_{kind}_id")
         assert told == mapping.provider_entity_id, f"the platform was told {told!r}: {mapping}"
 
 

@@ -33,6 +33,15 @@ class LedgerNomod(NomodSimulator):
         return answer
 
 
+def invoices_in_nomod(nomod: NomodSimulator) -> Mapping[str, list[str]]:
+    """Return invoice number → the invoices that were made with it and not cancelled since."""
+    made: dict[str, list[str]] = defaultdict(list)
+    for key, invoice in nomod.invoices.items():
+        if invoice["status"] != "cancelled":
+            made[invoice["invoice_number"]].append(key)
+    return made
+
+
 def made_in_quickbooks(intuit: QuickBooksSimulator) -> Mapping[str, list[str]]:
     """Return billing customer → the records that were made for it, by the marker in their notes; no merged ones."""
     made: dict[str, list[str]] = defaultdict(list)

@@ -84,6 +84,15 @@ class NomodConfig(ConnectorConfig):
         description="How customers are looked up by e-mail: `auto` asks the API daily what works, `filter`, `search` "
         "and `scan` force one way.",
     )
+    due_days: int = Field(
+        default=30, ge=0, le=366, description="Days until an invoice is due where the platform names no due date."
+    )
+    allow_tabby: bool = Field(default=False, description="Let payers of an invoice pay in instalments by Tabby.")
+    allow_tamara: bool = Field(default=False, description="Let payers of an invoice pay in instalments by Tamara.")
+    allow_service_fee: bool = Field(
+        default=False,
+        description="Let Nomod add the account's service fee for the payer: the sum is then not the invoice's.",
+    )
     timeout_seconds: float = Field(
         default=30.0, ge=1, le=300, description="Longest time for one request, in seconds, from start to last byte."
     )

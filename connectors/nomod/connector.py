@@ -10,19 +10,22 @@ import orjson
 
 from connectors.base import Connector, Host
 from connectors.errors import LookupImpossibleError, UnexpectedResponseError
-from connectors.http import JsonApi, Reply
+from connectors.http import JsonApi
+from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceSync
 from connectors.models import Account, Candidate, Created, CreateIntent, Customer, Limits, MatchPolicy, Recovery
 from connectors.nomod.config import LookupMode, NomodConfig
 from connectors.nomod.customers import ADDRESS_FIELDS, draft, marker_of, phone_of, place_of, validate
-from connectors.nomod.errors import UUID, classify_create, classify_read, read_refusal
+from connectors.nomod.errors import UUID, classify_create, classify_read, read_refusal, says_not_found
+from connectors.nomod.invoices import Terms, check_invoice, filed_number
+from connectors.nomod.invoicing import Invoicing
 from connectors.nomod.lookups import Lookups, Wanted
-from connectors.nomod.paging import CUSTOMERS, MOST_ROWS, envelope
+from connectors.nomod.paging import CUSTOMER_LIST, CUSTOMERS, MOST_ROWS, envelope
 from connectors.nomod.provinces import Provinces
 from connectors.nomod.rows import Row, readable_id
 
 
-class NomodConnector(Connector[NomodConfig]):
-    """Customers in Nomod (https://www.nomod.com/docs/api-reference/create-contact).
+class NomodConnector(Connector[NomodConfig], InvoiceSync):
+    """Customers and invoices in Nomod (https://www.nomod.com/docs/api-reference/create-contact).
 
     The API can list, create and get customers, and nothing else: no update, no delete, no reference of ours, no
     idempotency key. So the gateway's note of the create and the look-ups here are all that prevents a second one.
@@ -46,6 +49,17 @@ class NomodConnector(Connector[NomodConfig]):
         self._account_id = _account_id(config.base_url, key)
         self._lookups = Lookups(self._api, host, forced=config.lookup, account=self._account_id)
         self._provinces = Provinces(self._api, host)
+        self._invoicing = Invoicing(
+            self._api,
+            Terms(
+                due_days=config.due_days,
+                allow={
+                    "allow_tabby": config.allow_tabby,
+                    "allow_tamara": config.allow_tamara,
+                    "allow_service_fee": config.allow_service_fee,
+                },
+            ),
+        )
 
     # Finding ---------------------------------------------------------------------------------------------------
 
@@ -87,7 +101,7 @@ class NomodConnector(Connector[NomodConfig]):
 
     async def _get(self, provider_entity_id: str) -> Row | None:
         path = f"{CUSTOMERS}/{quote(provider_entity_id, safe='')}"
-        reply = await self._api.request("GET", path, accept_error=_says_not_found)
+        reply = await self._api.request("GET", path, accept_error=says_not_found)
         return Row.read(reply.json()) if reply.status < 400 else None
 
     # Creating --------------------------------------------------------------------------------------------------
@@ -124,12 +138,40 @@ class NomodConnector(Connector[NomodConfig]):
             raise UnexpectedResponseError("the answer to a create is no object")
         return Created(provider_entity_id=readable_id(created), warnings=tuple(warnings))
 
+    # Invoices --------------------------------------------------------------------------------------------------
+
+    def filed_number(self, invoice: Invoice) -> str:
+        """Return the platform's number, cut to 30 characters where it is longer."""
+        return filed_number(invoice)
+
+    def validate_invoice(self, invoice: Invoice) -> None:
+        """Refuse more than 50 lines, a negative tax, and what no amount of Nomod's can say."""
+        check_invoice(invoice)
+
+    async def find_invoices(
+        self, invoice: Invoice, *, customer_record: str, intent: CreateIntent | None = None
+    ) -> Sequence[InvoiceCandidate]:
+        """Return the customer's invoices with this number; void ones too."""
+        return await self._invoicing.find(invoice, customer_record)
+
+    async def get_invoice(self, provider_entity_id: str) -> InvoiceCandidate | None:
+        """Return the invoice, or None."""
+        return await self._invoicing.get(provider_entity_id)
+
+    async def create_invoice(self, invoice: Invoice, *, customer_record: str, intent: CreateIntent) -> CreatedInvoice:
+        """Create the invoice with one POST."""
+        return await self._invoicing.create(invoice, customer_record, intent)
+
+    async def void_invoice(self, provider_entity_id: str) -> None:
+        """Cancel the invoice."""
+        await self._invoicing.void(provider_entity_id)
+
     # The account -----------------------------------------------------------------------------------------------
 
     async def check(self) -> Account:
         """Read one customer, and find out how customers can be looked up."""
         reply = await self._api.request("GET", CUSTOMERS, query={"page": "1", "page_size": "1"})
-        count = envelope(reply)["count"]
+        count = envelope(reply, CUSTOMER_LIST)["count"]
         mode = await self._lookups.mode(again=True)
         return Account(
             account_id=self._account_id,
@@ -169,14 +211,6 @@ class NomodConnector(Connector[NomodConfig]):
         if mode is LookupMode.SCAN and count > MOST_ROWS:
             warnings.append(f"no look-up is possible: {count} customers, and the API does not narrow its list")
         return tuple(warnings)
-
-
-def _says_not_found(reply: Reply) -> bool:
-    """Whether the API itself, and not a proxy before it, says that there is no such customer."""
-    if reply.status != 404:
-        return False
-    refusal = read_refusal(reply)
-    return refusal.code == "not_found" or (not refusal.code and "not found" in refusal.message.lower())
 
 
 def _texts(body: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """What Nomod's refusals mean: an answer becomes one of our errors, without personal data in its words."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,8 +55,10 @@ class Refusal:
         return "metadata" in self.fields
 
 
-def read_refusal(reply: Reply, *, sent: Iterable[str] = ()) -> Refusal:
-    """Read an error body, whichever of the known shapes it has; `sent` are the values to keep out of the message.
+def read_refusal(reply: Reply, *, sent: Iterable[str] = (), fields: Sequence[str] = FIELDS) -> Refusal:
+    """Read an error body, whichever of the known shapes it has.
+
+    `sent` are the values to keep out of the message, `fields` those of the request.
 
     Documented is `{"error": {"message", "code"}}` (https://nomod.com/docs/api-reference/requests-responses); clients
     in public also look for `detail`, `message`, `errors`, and the framework behind the API (Django REST framework, by
@@ -73,21 +75,29 @@ def read_refusal(reply: Reply, *, sent: Iterable[str] = ()) -> Refusal:
     named: dict[str, Any] = {}
     for group in (body.get("errors"), inner.get("errors"), inner.get("details"), inner.get("fields"), inner, body):
         if isinstance(group, dict):
-            named |= {key: group[key] for key in FIELDS if key in group}
+            named |= {key: group[key] for key in fields if key in group}
         elif isinstance(group, list):
-            named |= {text: "" for entry in group if (text := _field_of(entry))}
-    if single := _field_of(inner):
+            named |= {text: "" for entry in group if (text := _field_of(entry, fields))}
+    if single := _field_of(inner, fields):
         named.setdefault(single, "")
     if not named:
-        named = {name: "" for name in FIELDS if re.search(rf"\b{name}\b", message, re.IGNORECASE)}
+        named = {name: "" for name in fields if re.search(rf"\b{name}\b", message, re.IGNORECASE)}
     if not message:
         message = next((text for value in named.values() for text in _texts(value)), "")
     return Refusal(
         code=code,
-        fields=tuple(name for name in FIELDS if name in named),
+        fields=tuple(name for name in fields if name in named),
         message=redact(message, sent),
         record=_record(inner),
     )
+
+
+def says_not_found(reply: Reply) -> bool:
+    """Whether the API itself, and not a proxy before it, says that there is no such record."""
+    if reply.status != 404:
+        return False
+    refusal = read_refusal(reply)
+    return refusal.code == "not_found" or (not refusal.code and "not found" in refusal.message.lower())
 
 
 def classify_read(reply: Reply) -> ConnectorError | None:
@@ -163,12 +173,12 @@ def _code(value: object) -> str:
     return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
 
-def _field_of(entry: object) -> str:
+def _field_of(entry: object, fields: Sequence[str]) -> str:
     """Return the field that an entry such as `{"field": "email", …}` names."""
     if not isinstance(entry, dict):
         return ""
     names = (entry.get(key) for key in ("field", "param", "attr", "name"))
-    return next((name for name in names if isinstance(name, str) and name in FIELDS), "")
+    return next((name for name in names if isinstance(name, str) and name in fields), "")
 
 
 def _texts(value: object) -> list[str]:

@@ -8,7 +8,7 @@ from connectors.errors import LookupImpossibleError
 from connectors.http import JsonApi
 from connectors.nomod.config import LookupMode
 from connectors.nomod.fields import email_key
-from connectors.nomod.paging import MOST_PAGES, MOST_ROWS, RefusedQueryError, TooManyRowsError, walk
+from connectors.nomod.paging import CUSTOMER_LIST, MOST_PAGES, MOST_ROWS, RefusedQueryError, TooManyRowsError, walk
 from connectors.nomod.probing import PARAMETERS, Finding, probe
 from connectors.nomod.rows import Row
 
@@ -95,7 +95,7 @@ class Lookups:
         address = wanted.email.strip()
         for form in dict.fromkeys((address, address.lower())):
             try:
-                rows += await walk(self._api, {PARAMETERS[mode]: form})
+                rows += await walk(self._api, {PARAMETERS[mode]: form}, listing=CUSTOMER_LIST)
             except RefusedQueryError:
                 return None
             except TooManyRowsError:
@@ -108,7 +108,7 @@ class Lookups:
 
     async def _scan(self, wanted: Wanted) -> list[Row]:
         try:
-            rows = await walk(self._api, {})
+            rows = await walk(self._api, {}, listing=CUSTOMER_LIST)
         except TooManyRowsError as error:
             raise LookupImpossibleError(
                 f"{error.args[0]} customers are too many to read through (at most {MOST_ROWS} on {MOST_PAGES} pages), "
@@ -119,7 +119,7 @@ class Lookups:
     async def _extra(self, wanted: Wanted, term: str) -> list[Row]:
         """Look for a phone number or marker: an addition to a look-up that is complete without it."""
         try:
-            rows = await walk(self._api, {"search": term}, limit=MOST_EXTRA_ROWS)
+            rows = await walk(self._api, {"search": term}, listing=CUSTOMER_LIST, limit=MOST_EXTRA_ROWS)
         except (RefusedQueryError, TooManyRowsError):
             return []
         return [row for row in rows if wanted.matches(row)]

@@ -1,9 +1,10 @@
-"""Reading a list of customers to its end, or knowing that it was not."""
+"""Reading a list to its end, or knowing that it was not."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
-from connectors.errors import UnexpectedResponseError
+from connectors.errors import NotOfferedError, UnexpectedResponseError
 from connectors.http import JsonApi, Reply
 from connectors.nomod.rows import Row
 
@@ -14,6 +15,31 @@ MOST_ROWS = 20_000
 MOST_PAGES = 1_000
 WALKS = 3
 """How often a list that changes under the reader is begun again before it is given up."""
+
+
+class Identified(Protocol):
+    """A row of a list."""
+
+    @property
+    def id(self) -> str:
+        """The record's id."""
+        ...
+
+
+RowT = TypeVar("RowT", bound=Identified)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing(Generic[RowT]):
+    """A list: where it is, what it holds, how a row is read, and the statuses that say that there is no such list."""
+
+    path: str
+    noun: str
+    read: Callable[[object], RowT]
+    absent: frozenset[int] = frozenset()
+
+
+CUSTOMER_LIST = Listing(path=CUSTOMERS, noun="customers", read=Row.read)
 
 
 class TooManyRowsError(Exception):
@@ -28,26 +54,27 @@ class _ChangedError(Exception):
     """Rows moved between two pages, so that one may have been missed."""
 
 
-async def walk(api: JsonApi, query: Mapping[str, str], *, limit: int = MOST_ROWS) -> list[Row]:
+async def walk(api: JsonApi, query: Mapping[str, str], *, listing: Listing[RowT], limit: int = MOST_ROWS) -> list[RowT]:
     """Return every row of the list that `query` selects.
 
-    Raises TooManyRowsError beyond `limit` rows, RefusedQueryError, and UnexpectedResponseError when the list could
-    not be read whole: rows without id, pages that end before `count` rows were seen, or rows that keep moving.
+    Raises TooManyRowsError beyond `limit` rows, RefusedQueryError, NotOfferedError where there is no such list, and
+    UnexpectedResponseError when it could not be read whole: rows without id, pages that end before `count` rows were
+    seen, or rows that keep moving.
     """
     reason = ""
     for _ in range(WALKS):
         try:
-            return await _walk_once(api, query, limit)
+            return await _walk_once(api, query, limit, listing)
         except _ChangedError as error:
             reason = str(error)
-    raise UnexpectedResponseError(f"the list of customers could not be read whole: {reason}")
+    raise UnexpectedResponseError(f"the list of {listing.noun} could not be read whole: {reason}")
 
 
-async def _walk_once(api: JsonApi, query: Mapping[str, str], limit: int) -> list[Row]:
-    rows: dict[str, Row] = {}
+async def _walk_once(api: JsonApi, query: Mapping[str, str], limit: int, listing: Listing[RowT]) -> list[RowT]:
+    rows: dict[str, RowT] = {}
     expected = 0
     for number in range(1, MOST_PAGES + 1):
-        page = await _page(api, query, number)
+        page = await _page(api, query, number, listing)
         known = len(rows)
         if page is not None:
             count, more = page["count"], page["next"]
@@ -62,32 +89,38 @@ async def _walk_once(api: JsonApi, query: Mapping[str, str], limit: int) -> list
         if page is None or len(rows) == known:  # the end, whatever `next` says
             if len(rows) >= expected:
                 return list(rows.values())
-            raise _ChangedError(f"it ended after {len(rows)} of {expected} customers")
+            raise _ChangedError(f"it ended after {len(rows)} of {expected} {listing.noun}")
     raise TooManyRowsError(expected)
 
 
-async def _page(api: JsonApi, query: Mapping[str, str], number: int) -> dict[str, Any] | None:
+async def _page(api: JsonApi, query: Mapping[str, str], number: int, listing: Listing[RowT]) -> dict[str, Any] | None:
     """Return count, rows and whether more is announced; None for a page past the end. Links are never followed."""
     asked = {**query, "page": str(number), "page_size": str(PAGE_SIZE)}
-    reply = await api.request("GET", CUSTOMERS, query=asked, accept_error=lambda got: _tolerated(got, query, number))
+    reply = await api.request(
+        "GET", listing.path, query=asked, accept_error=lambda got: _tolerated(got, query, number, listing.absent)
+    )
+    if number == 1 and reply.status in listing.absent:
+        raise NotOfferedError(f"HTTP {reply.status} for {listing.path}")
     if reply.status == 404:
         return None
     if reply.status in {400, 422}:
         raise RefusedQueryError
-    return envelope(reply)
+    return envelope(reply, listing)
 
 
-def _tolerated(reply: Reply, query: Mapping[str, str], number: int) -> bool:
+def _tolerated(reply: Reply, query: Mapping[str, str], number: int, absent: frozenset[int]) -> bool:
     past_the_end = reply.status == 404 and number > 1 and reply.is_json
-    return past_the_end or (reply.status in {400, 422} and bool(query) and number == 1)
+    refused = reply.status in {400, 422} and bool(query) and number == 1
+    return past_the_end or refused or (number == 1 and reply.status in absent)
 
 
-def envelope(reply: Reply) -> dict[str, Any]:
+def envelope(reply: Reply, listing: Listing[RowT]) -> dict[str, Any]:
     """Read a page (https://nomod.com/docs/api-reference/requests-responses). Raises UnexpectedResponseError."""
     body = reply.json()
     if not isinstance(body, dict) or not isinstance(body.get("results"), list):
-        raise UnexpectedResponseError("a list of customers without `results`")
+        raise UnexpectedResponseError(f"a list of {listing.noun} without `results`")
     count = body.get("count")
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise UnexpectedResponseError("a list of customers without `count`")
-    return {"count": count, "next": bool(body.get("next")), "rows": [Row.read(value) for value in body["results"]]}
+        raise UnexpectedResponseError(f"a list of {listing.noun} without `count`")
+    rows = [listing.read(value) for value in body["results"]]
+    return {"count": count, "next": bool(body.get("next")), "rows": rows}

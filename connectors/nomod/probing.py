@@ -10,7 +10,7 @@ import orjson
 
 from connectors.http import JsonApi
 from connectors.nomod.config import LookupMode
-from connectors.nomod.paging import CUSTOMERS, envelope
+from connectors.nomod.paging import CUSTOMER_LIST, CUSTOMERS, envelope
 from connectors.nomod.rows import Row, moment
 
 PARAMETERS = {LookupMode.FILTER: "email", LookupMode.SEARCH: "search"}
@@ -96,5 +96,5 @@ async def _sample(api: JsonApi, query: Mapping[str, str]) -> _Sample | None:
     )  # fmt: skip
     if reply.status >= 400:
         return None
-    page = envelope(reply)
+    page = envelope(reply, CUSTOMER_LIST)
     return _Sample(page["count"], page["rows"])

@@ -80,7 +80,7 @@ def readable_id(value: Mapping[Any, Any]) -> str:
     """Return the object's `id`. Raises UnexpectedResponseError when there is none that can be stored and asked for."""
     found = value.get("id")
     if not isinstance(found, str) or not _ID.fullmatch(found):
-        raise UnexpectedResponseError("a customer in the answer has no readable id")
+        raise UnexpectedResponseError("a record in the answer has no readable id")
     return found
 
 

@@ -72,6 +72,9 @@ def add(
         bool, typer.Option("--secret-stdin", help="Read the connector's required secret from standard input.")
     ] = False,
     outbound: Annotated[bool, typer.Option("--outbound", help="Finalized invoices bring customers here.")] = False,
+    customer_only: Annotated[
+        bool, typer.Option("--customer-only", help="Never an invoice, whatever the connector can.")
+    ] = False,
     tenant_id: Annotated[str, typer.Option("--tenant-id", help="Tenant that it belongs to.")] = "default",
     environment_id: Annotated[str, typer.Option("--environment-id", help="Environment that it belongs to.")] = "prod",
     replace: Annotated[bool, typer.Option("--replace", help="Change the one that is there.")] = False,
@@ -83,7 +86,8 @@ def add(
 
     raw = {
         "name": name, "connector": connector, "tenant_id": tenant_id, "environment_id": environment_id,
-        "invoice_sync": {"outbound": outbound}, "config": read_config(connector, config or [], from_stdin=secret_stdin),
+        "invoice_sync": {"outbound": outbound, "customer_only": customer_only},
+        "config": read_config(connector, config or [], from_stdin=secret_stdin),
     }  # fmt: skip
     spec = parse_spec(ConnectionSpec, raw, where=f"connection {name}")
 

@@ -94,7 +94,9 @@ def connection_plain(spec: ConnectionSpec, model: type[ConnectorConfig]) -> tupl
         for key in hidden
         if isinstance(value := getattr(config, key, None), SecretStr) and key in spec.config
     }
-    return {"invoice_sync": spec.invoice_sync.model_dump(), "config": dumped}, secrets
+    sync = spec.invoice_sync
+    wanted = {"outbound": sync.outbound, **({"customer_only": True} if sync.customer_only else {})}
+    return {"invoice_sync": wanted, "config": dumped}, secrets
 
 
 def connection_row(

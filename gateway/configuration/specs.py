@@ -41,9 +41,12 @@ class Spec(BaseModel):
 
 
 class InvoiceSync(Spec):
-    """Whether finalized invoices bring their customers to the connection."""
+    """What finalized invoices bring to the connection."""
 
-    outbound: bool = Field(default=False, description="Finalized invoices make their customer exist here.")
+    outbound: bool = Field(
+        default=False, description="Finalized invoices are made here, with their customers, where the connector can."
+    )
+    customer_only: bool = Field(default=False, description="Only the customers are made; never an invoice.")
 
 
 class SourceSpec(Spec):

@@ -24,6 +24,41 @@ class InvoiceNotFoundError(GatewayError):
     status = 404
 
 
+class InvoiceUnreadableError(GatewayError):
+    """The source's invoice has a line or an amount that cannot be read exactly."""
+
+    code = "invoice_unreadable"
+    title = "Invoice cannot be read"
+    cause = "A line or an amount of the invoice at the source is missing, or is not a number."
+    resolution = "Correct the invoice at the source, then retry the job; nothing is guessed, and no line is left out."
+    status = 422
+
+
+class AmountDiffersError(GatewayError):
+    """The invoice's parts do not come to its total."""
+
+    code = "amount_differs"
+    title = "Sums differ"
+    cause = "What the lines, discounts, credits and taxes come to is not the total, or the provider has another total."
+    resolution = (
+        "Compare both sums in the review. `adopt` links an invoice that is there, with its sum as it is; `create` makes"
+        " one as soon as the platform's own sums agree; `ignore` leaves both sides as they are."
+    )
+    status = 422
+    action = Action.REVIEW
+
+
+class CustomerNotLinkedError(GatewayError):
+    """An invoice cannot be made yet: its customer is not linked on this connection."""
+
+    code = "customer_not_linked"
+    title = "Customer not linked"
+    cause = "The invoice's customer is not linked to a record on this connection, or that link waits for a decision."
+    resolution = "Decide the customer's review, or link the customer; the invoice is tried again by itself."
+    status = 409
+    action = Action.RETRY
+
+
 class SourceUnavailableError(GatewayError):
     """The source's API did not answer, or failed."""
 

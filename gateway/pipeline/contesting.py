@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from connectors.errors import DuplicateRefusedError
-from connectors.models import Candidate, Customer
 from gateway.errors import problem
 from gateway.pipeline.creating import Creating, as_create_intent
-from gateway.pipeline.matching import Adopt, Ask, Create, Decision, Judged, match, normal_email
+from gateway.pipeline.matching import Adopt, Ask, Create, Decision, Judged
 from gateway.pipeline.settling import Result
-from gateway.pipeline.snapshots import decision_in, from_snapshot
+from gateway.pipeline.snapshots import decision_in, undecided
 from gateway.pipeline.work import Work
 from storage.records import Intent, JobStatus
 
@@ -29,43 +29,44 @@ class Contesting(Creating):
         some seconds later. Where an earlier answer to this very create was lost, the holder may be our own record, and
         only the whole schedule of look-ups proves that it is not: such an intent has no `refused_at`.
         """
-        customer, connector, begun = from_snapshot(intent.snapshot), work.connector, self.now()
-        candidates = await self._suspects(work, customer, intent, error)
+        subject, begun = self.entity.from_snapshot(undecided(intent.snapshot)), self.now()
+        candidates = await self._suspects(work, subject, intent, error)
         taken = await self.taken(work, [c.provider_entity_id for c in candidates])
-        decision: Decision = match(customer, candidates, policy=connector.match_policy(), taken=taken)
+        decision: Decision = self.entity.match(work, subject, candidates, taken)
         by_hand, in_doubt = decision_in(intent) is not None, intent.refused_at is None
         closing = None if in_doubt else intent.intent_id
         match decision:
             case Adopt() if not by_hand or decision.origin == "adopted_marker":
                 return await self.adopt(
-                    work, decision, customer=customer, searched_since=begun, intent_id=intent.intent_id
+                    work, decision, subject=subject, searched_since=begun, intent_id=intent.intent_id
                 )
             case Ask() if not by_hand:
                 return self.ask(work, decision, close_intent=closing)
-        more_names = intent.variant + 1 < connector.variants
-        if not (by_hand and not in_doubt) and not _is_seen(customer, candidates, by_name_only=more_names):
+        more_names = intent.variant + 1 < self.entity.variants(work)
+        seen = self.entity.is_seen(work, subject, candidates, by_name_only=more_names)
+        if not (by_hand and not in_doubt) and not seen:
             steps = self._steps(work, in_doubt=in_doubt, more_names=more_names)
             again = _next_step(steps, since=intent.refused_at or intent.started_at, begun=begun)
             if again is not None:
                 return self.look_again(intent, again)
         if more_names:
             return await self.create(
-                work, customer, Create(why="the name is held by somebody else"), searched_since=begun,
+                work, subject, Create(why="the name is held by somebody else"), searched_since=begun,
                 variant=intent.variant + 1, replaces=intent, replaces_result="name_taken",
             )  # fmt: skip
         refused = error or DuplicateRefusedError("the provider refused the create: an equal record exists")
-        why = "the provider has an equal record which is not known to be this customer"
+        why = f"the provider has an equal record which is not known to be this {self.entity.entity_type}"
         asked = self.ask(work, Ask(kind="conflict", why=why, candidates=_judged(decision)), close_intent=closing)
         return replace(asked, error=problem(refused))
 
     async def _suspects(
-        self, work: Work, customer: Customer, intent: Intent, error: DuplicateRefusedError | None
-    ) -> list[Candidate]:
+        self, work: Work, subject: Any, intent: Intent, error: DuplicateRefusedError | None
+    ) -> list[Any]:
         """Return all who may hold what was refused, the one included whom the refusal names."""
-        found = list(await work.connector.find_customers(customer, intent=as_create_intent(intent)))
+        found = list(await self.entity.find(work, subject, as_create_intent(intent)))
         named = error.provider_entity_id if error is not None else None
         if named and named not in {c.provider_entity_id for c in found}:
-            holder = await work.connector.get_customer(named)
+            holder = await self.entity.get(work, named)
             found += [holder] if holder is not None else []
         return found
 
@@ -83,13 +84,6 @@ class Contesting(Creating):
             status=JobStatus.PENDING, outcome="looking", reason="outcome unknown: nothing seen yet", next_attempt_at=at,
             looked=intent.intent_id, decision={"decision": "look_again", "why": "the record may not be visible yet"},
         )  # fmt: skip
-
-
-def _is_seen(customer: Customer, candidates: Sequence[Candidate], *, by_name_only: bool) -> bool:
-    """Whether a look-up shows who holds what was refused."""
-    email = normal_email(customer.email)
-    has_email = bool(email) and not by_name_only
-    return any(c.holds_name or (has_email and email in map(normal_email, c.emails)) for c in candidates)
 
 
 def _next_step(steps: Sequence[float], *, since: datetime, begun: datetime) -> datetime | None:

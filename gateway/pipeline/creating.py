@@ -4,15 +4,16 @@ import asyncio
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from connectors.errors import ConnectorError, DuplicateRefusedError
-from connectors.models import CreateIntent, Customer, Recovery
+from connectors.models import CreateIntent, Recovery
 from connectors.sending import IN_TIME
 from gateway.errors import problem
 from gateway.pipeline.linking import Linking
 from gateway.pipeline.matching import Ask, Create
 from gateway.pipeline.settling import Result
-from gateway.pipeline.snapshots import decision_in, digest, from_snapshot, guards, to_snapshot, with_decision
+from gateway.pipeline.snapshots import decision_in, digest, undecided, with_decision
 from gateway.pipeline.work import Work
 from storage.errors import GuardBusyError
 from storage.ids import new_id
@@ -40,7 +41,7 @@ class Creating(Linking):
     async def create(
         self,
         work: Work,
-        customer: Customer,
+        subject: Any,
         decision: Create,
         *,
         searched_since: datetime,
@@ -50,7 +51,7 @@ class Creating(Linking):
     ) -> Result:
         """Commit a new intent and send it. Raises RefusedError for a definite refusal, StorageError kinds."""
         job, connector, now = work.claimed.job, work.connector, self.now()
-        snapshot = to_snapshot(customer)
+        snapshot = self.entity.to_snapshot(subject)
         mark = digest(snapshot)
         review_id = work.decided.review_id if work.decided is not None else decision_in(replaces)
         seed = "|".join(
@@ -61,7 +62,7 @@ class Creating(Linking):
             intent_id=new_id("int", now), key=work.mapping_key, connector=connector.name, tenant_id=job.tenant_id,
             environment_id=job.environment_id, variant=variant, seed=seed,
             snapshot=with_decision(snapshot, review_id), digest=mark,
-            guards=guards(customer), started_at=now, searched_since=searched_since,
+            guards=self.entity.guards(work, subject), started_at=now, searched_since=searched_since,
             replaces=replaces.intent_id if replaces is not None else None, replaces_result=replaces_result,
         )  # fmt: skip
         try:
@@ -77,11 +78,11 @@ class Creating(Linking):
         of a repetition says nothing about the first, so that the intent stays open. Raises RefusedError for a definite
         refusal of the first, ConnectorError kinds for those of a repetition.
         """
-        customer = from_snapshot(intent.snapshot)
+        subject = self.entity.from_snapshot(undecided(intent.snapshot))
         before, ours = intent.started_at + FRESH, IN_TIME.get()
         asked = IN_TIME.set(lambda: (again or self.now() <= before) and (ours is None or ours()))
         try:
-            created = await work.connector.create_customer(customer, intent=as_create_intent(intent))
+            made = await self.entity.create(work, subject, as_create_intent(intent))
         except DuplicateRefusedError as error:
             if not again:
                 refused_at = self.now()
@@ -100,11 +101,13 @@ class Creating(Linking):
             return self.unknown(work, intent, error)
         finally:
             IN_TIME.reset(asked)
-        if not created.provider_entity_id:
+        if not made.provider_entity_id:
             return self.unknown(work, intent, ConnectorError("the connector returned no id"))
+        if made.objection is not None:
+            return self.ask(work, made.objection, close_intent=intent.intent_id, intent_result="created")
         return self.link(
-            work, record=created.provider_entity_id, origin="created", why=why, warnings=created.warnings,
-            intent_id=intent.intent_id,
+            work, record=made.provider_entity_id, origin="created", why=why, warnings=made.warnings,
+            details=made.details, intent_id=intent.intent_id,
         )  # fmt: skip
 
     def unknown(self, work: Work, intent: Intent, error: BaseException) -> Result:
@@ -132,12 +135,12 @@ class Creating(Linking):
 
 
 def wait_for_equal(*, attempts: int, now: datetime) -> Result:
-    """Return the result of an attempt that has to wait for the create of an equal customer; it burns nothing."""
+    """Return the result of an attempt that has to wait for the create of an equal record; it burns nothing."""
     first, most = GUARD_SECONDS
     seconds = min(most, first * 2 ** min(attempts, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads who wait
     return Result(
         status=JobStatus.PENDING, outcome="waiting", next_attempt_at=now + timedelta(seconds=seconds),
-        reason="a create for a customer with the same e-mail or name is under way",
+        reason="a create for an equal record is under way",
     )  # fmt: skip
 
 

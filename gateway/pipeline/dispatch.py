@@ -9,17 +9,30 @@ from gateway.errors import PayloadInvalidError, PluginError
 from gateway.registry import Registry
 from gateway.sources.base import Event, Trigger
 from storage.ids import new_id
-from storage.records import Delivery, DeliveryStatus, Dispatched, MappingKey, NewJob, SeenCustomer, SourceRow
+from storage.records import (
+    Delivery,
+    DeliveryStatus,
+    Dispatched,
+    EntityMapping,
+    Job,
+    MappingKey,
+    NewJob,
+    SeenCustomer,
+    SourceRow,
+)
 
 log = structlog.get_logger("ledgergate.dispatch")
 
 ENSURE = "ensure_customer"
+ENSURE_INVOICE = "ensure_invoice"
+VOID_INVOICE = "void_invoice"
 WRITE_BACK = "write_back"
 CHECK = "check_mapping"
+INVOICE = "invoice"
 
 
 def lock_key(kind: str, source: str, entity_id: str, connection: str) -> str:
-    """Return what keeps jobs about the same customer and connection apart."""
+    """Return what keeps jobs about the same customer or invoice, on the same connection, apart."""
     return f"{kind}:{connection}:{source}:{entity_id}"
 
 
@@ -44,6 +57,8 @@ def _dispatch_one(delivery: Delivery, registry: Registry, *, now: datetime) -> D
             status=DeliveryStatus.IGNORED, reason=event.reason or "not a trigger", customer=seen,
         )  # fmt: skip
     row = registry.sources[delivery.source].row
+    if event.trigger is Trigger.INVOICE_VOIDED:
+        return _voided(delivery, event, row, registry, seen=seen, now=now)
     routes = registry.routes(row, outbound_only=adapter.needs_outbound)
     if not routes:
         wanted = "with invoice_sync.outbound = true " if adapter.needs_outbound else ""
@@ -60,6 +75,51 @@ def _dispatch_one(delivery: Delivery, registry: Registry, *, now: datetime) -> D
     return Dispatched(
         delivery_id=delivery.delivery_id, event_type=event.type, entity_id=event.customer_id, subject=event.subject,
         jobs=jobs, customer=seen,
+    )  # fmt: skip
+
+
+def _voided(
+    delivery: Delivery, event: Event, source: SourceRow, registry: Registry, *, seen: SeenCustomer | None, now: datetime
+) -> Dispatched:
+    """Return the jobs that void an invoice where it was made; no connection that makes invoices has any."""
+    routes = [live for live in registry.routes(source, outbound_only=True) if live.books_invoices]
+    jobs = [
+        NewJob(
+            job_id=new_id("job", now), kind=VOID_INVOICE, source=source.name, tenant_id=source.tenant_id,
+            environment_id=source.environment_id, gate=live.row.name, connection=live.row.name,
+            delivery_id=delivery.delivery_id, entity_type=INVOICE, entity_id=event.subject, subject=event.subject,
+            # One invoice is made and voided by one job at a time.
+            lock_key=lock_key(ENSURE_INVOICE, source.name, event.subject or "", live.row.name),
+            payload={"trigger": str(event.trigger)}, due_at=now,
+        )
+        for live in routes
+    ]  # fmt: skip
+    return Dispatched(
+        delivery_id=delivery.delivery_id, event_type=event.type, entity_id=event.customer_id, subject=event.subject,
+        status=DeliveryStatus.PENDING if jobs else DeliveryStatus.IGNORED, jobs=jobs, customer=seen,
+        reason=None if jobs else f"{event.type}: no connection here makes invoices",
+    )  # fmt: skip
+
+
+def invoice_job(job: Job, *, now: datetime) -> NewJob:
+    """Return the job that makes the invoice exist for which a customer was wanted: `job` is the customer's."""
+    invoice_id, forced = job.subject or "", isinstance(job.payload, dict) and bool(job.payload.get("forced"))
+    return NewJob(
+        job_id=new_id("job", now), kind=ENSURE_INVOICE, source=job.source, tenant_id=job.tenant_id,
+        environment_id=job.environment_id, gate=job.gate, connection=job.connection, delivery_id=job.delivery_id,
+        entity_type=INVOICE, entity_id=invoice_id, subject=invoice_id,
+        lock_key=lock_key(ENSURE_INVOICE, job.source, invoice_id, job.connection or ""),
+        payload={"trigger": str(Trigger.INVOICE_FINALIZED), **({"forced": True} if forced else {})}, due_at=now,
+    )  # fmt: skip
+
+
+def check_job(mapping: EntityMapping, *, now: datetime) -> NewJob:
+    """Return the job that looks at one linked customer, under that customer's lock."""
+    return NewJob(
+        job_id=new_id("job", now), kind=CHECK, source=mapping.source, tenant_id=mapping.tenant_id,
+        environment_id=mapping.environment_id, gate=mapping.connection, connection=mapping.connection,
+        lock_key=lock_key(ENSURE, mapping.source, mapping.entity_id, mapping.connection),
+        entity_type=mapping.entity_type, entity_id=mapping.entity_id, due_at=now,
     )  # fmt: skip
 
 

@@ -15,15 +15,14 @@ import structlog
 from connectors.base import Connector
 from connectors.errors import StaleRecordError
 from connectors.models import Inactive
-from gateway.pipeline.dispatch import CHECK, ENSURE, lock_key
+from gateway.pipeline.dispatch import CHECK, check_job
 from gateway.pipeline.ensure import EnsureCustomer
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Work
 from gateway.registry import LiveConnection
 from gateway.sources.base import Event, Trigger
 from storage import Store
-from storage.ids import new_id
-from storage.records import EntityMapping, JobStatus, MappingStatus, NewJob
+from storage.records import EntityMapping, JobStatus, MappingStatus
 
 log = structlog.get_logger("ledgergate.drift")
 
@@ -78,15 +77,7 @@ class DriftScan:
         report.gone += found is None
         report.inactive += found is not None
         now = self._now()
-        await self._store.add_job(
-            NewJob(
-                job_id=new_id("job", now), kind=CHECK, source=mapping.source, tenant_id=mapping.tenant_id,
-                environment_id=mapping.environment_id, gate=mapping.connection, connection=mapping.connection,
-                lock_key=lock_key(ENSURE, mapping.source, mapping.entity_id, mapping.connection),
-                entity_type=mapping.entity_type, entity_id=mapping.entity_id, due_at=now,
-            ),
-            now=now,
-        )  # fmt: skip
+        await self._store.add_job(check_job(mapping, now=now), now=now)
 
 
 class CheckMapping(EnsureCustomer):

@@ -81,7 +81,11 @@ class Ending:
             page = await self._store.list_reviews(
                 status=ReviewStatus.OPEN, entity_id=key.entity_id, connection=key.connection, limit=200
             )
-            asked = [found.job_id for found in page.items if found.source == key.source and found.job_id is not None]
+            asked = [
+                found.job_id
+                for found in page.items
+                if (found.source, found.entity_type) == (key.source, key.entity_type) and found.job_id is not None
+            ]
             for job_id in asked:
                 if job_id != job.job_id:
                     await self._store.retry_job(job_id, now=self._now())

@@ -1,29 +1,30 @@
-"""Exactly one customer: mapping, hint, find, match, intent, create. The dangerous order, written once.
+"""Exactly one, of whatever kind: mapping, hint, find, match, intent, create. The dangerous order, written once.
 
 mapping linked?   done, no provider call
 open intent?      settled first, by repeating or by looking (recovery.py)
-trigger           confirmed at the platform, customer read from it
+trigger           confirmed at the platform, customer or invoice read from it
 hint?             verified at the provider by id, then adopted
 find              candidates, or an error: an error is never "not found"
-match             adopt, create, or ask a person (matching.py)
+match             adopt, create, or ask a person (matching.py, invoice_matching.py)
 create            the intent is committed before the first byte (creating.py)
 """
 
 from dataclasses import replace
+from typing import Any
 
-from connectors.models import Customer
-from gateway.pipeline.dispatch import ENSURE, lock_key
-from gateway.pipeline.matching import Adopt, Ask, Create, judge_hint, match
+from gateway.pipeline.customers import CustomerEntity
+from gateway.pipeline.entities import ignored
+from gateway.pipeline.matching import Adopt, Ask, Create
 from gateway.pipeline.recovery import Recovering
 from gateway.pipeline.settling import Result
 from gateway.pipeline.snapshots import decision_in
 from gateway.pipeline.work import Work
-from gateway.sources.base import Confirmed, Dropped, Event, Trigger
+from gateway.sources.base import Event, Trigger
 from storage.records import Intent, JobStatus, MappingStatus, Review, ReviewStatus
 
 
-class EnsureCustomer(Recovering):
-    """The stage `ensure_customer`."""
+class Ensure(Recovering):
+    """Makes one thing exist; `entity_kind` says of which kind. The order is the same for all."""
 
     async def __call__(self, work: Work) -> Result:
         """Run one attempt. Raises ConnectorError, GatewayError and StorageError kinds; the worker settles those."""
@@ -32,56 +33,44 @@ class EnsureCustomer(Recovering):
         if claimed.intent is not None:
             return await self.recover(work, claimed.intent)
         if claimed.done_before and work.decided is None and not work.payload.get("forced"):
-            return _ignored("already synced: another delivery about it was processed")
+            return ignored("already synced: another delivery about it was processed")
         return await self.begin(work, replaces=None)
 
     async def begin(self, work: Work, *, replaces: Intent | None) -> Result:
         """Start from the trigger. `replaces` is an intent whose create was proven absent."""
-        job, mapping = work.claimed.job, work.claimed.mapping
-        event = await self.event_of(work)
-        confirmed = await self._confirm(work, event)
-        if isinstance(confirmed, Dropped):
-            return _closing(_ignored(confirmed.reason), replaces)
-        if confirmed.customer_id != job.entity_id:
-            return _closing(self._moved(work, confirmed.customer_id), replaces)
+        mapping, event = work.claimed.mapping, await self.event_of(work)
+        ended = await self.entity.confirm(work, event)
+        if ended is not None:
+            return _closing(ended, replaces)
         if mapping is not None and mapping.status is MappingStatus.LINKED:
             return self._linked_before(work)
-        customer = await work.source.customer(confirmed.customer_id, event)
-        if confirmed.currency and not customer.currency:
-            customer = replace(customer, currency=confirmed.currency)
-        work.customer = customer
-        work.connector.validate_customer(customer)
+        adopting = work.decided is not None and work.decided.decision == "adopt"
+        subject = await self.entity.read(work, event, adopting=adopting)
         if work.decided is not None or decision_in(replaces) is not None:
-            return await self._by_decision(work, customer, replaces)
+            return await self._by_decision(work, subject, replaces)
         if replaces is None:
-            work.source.screen(customer)
-        hinted = await self._hinted(work, customer)
-        return hinted if hinted is not None else await self._search(work, customer, replaces=replaces)
+            self.entity.screen(work, subject)
+        hinted = await self._hinted(work, subject)
+        return hinted if hinted is not None else await self._search(work, subject, replaces=replaces)
 
-    async def _search(self, work: Work, customer: Customer, *, replaces: Intent | None) -> Result:
+    async def _search(self, work: Work, subject: Any, *, replaces: Intent | None) -> Result:
         """Find, match, and act on the decision."""
         searched_since = self.now()
-        candidates = await work.connector.find_customers(customer)
+        candidates = await self.entity.find(work, subject)
         taken = await self.taken(work, [c.provider_entity_id for c in candidates])
-        decision = match(customer, candidates, policy=work.connector.match_policy(), taken=taken)
+        decision = self.entity.match(work, subject, candidates, taken)
         match decision:
             case Adopt():
-                return await self.adopt(work, decision, customer=customer, searched_since=searched_since)
+                return await self.adopt(work, decision, subject=subject, searched_since=searched_since)
             case Ask():
                 return _closing(self.ask(work, decision), replaces)
             case Create() if _is_stale(work):
-                why = "the linked record is gone, and no other record is this customer's"
+                why = f"the linked record is gone, and no other record is this {self.entity.entity_type}'s"
                 return _closing(self.ask(work, Ask(kind="stale", why=why, candidates=decision.others)), replaces)
             case Create():
                 return await self.create(
-                    work, customer, decision, searched_since=searched_since, replaces=replaces, replaces_result="absent"
+                    work, subject, decision, searched_since=searched_since, replaces=replaces, replaces_result="absent"
                 )
-
-    async def _confirm(self, work: Work, event: Event) -> Confirmed | Dropped:
-        """Ask the platform whether the trigger still holds; a check of ours has no trigger that could lapse."""
-        if event.trigger is Trigger.CHECK:
-            return Confirmed(customer_id=event.customer_id or "")
-        return await work.source.confirm(event)
 
     async def event_of(self, work: Work) -> Event:
         """Return the event again: from the delivery's own bytes, else from what the job was queued with."""
@@ -92,15 +81,6 @@ class EnsureCustomer(Recovering):
                 return work.source.parse(delivery.body)
         trigger = Trigger(work.payload.get("trigger", Trigger.INVOICE_FINALIZED))
         return Event(type=str(trigger), trigger=trigger, subject=job.subject, customer_id=job.entity_id)
-
-    def _moved(self, work: Work, customer_id: str) -> Result:
-        """The invoice belongs to another customer than the webhook said: go on under that one's lock."""
-        job = work.claimed.job
-        return Result(
-            status=JobStatus.PENDING, outcome="moved", next_attempt_at=self.now(), entity_id=customer_id,
-            reason="the platform names another customer than the webhook",
-            lock_key=lock_key(ENSURE, job.source, customer_id, job.connection or ""),
-        )  # fmt: skip
 
     async def _decision(self, work: Work) -> Review | None:
         """Return the decision that this attempt is to carry out: the newest one, unless its create was begun already.
@@ -115,49 +95,51 @@ class EnsureCustomer(Recovering):
             return None
         return review if decision_in(work.claimed.intent) != review.review_id else None
 
-    async def _by_decision(self, work: Work, customer: Customer, replaces: Intent | None) -> Result:
+    async def _by_decision(self, work: Work, subject: Any, replaces: Intent | None) -> Result:
         """Carry out what a person has decided in a review."""
         if work.decided is not None and work.decided.decision == "adopt":
             return await self.adopt_by_hand(work, work.decided.provider_entity_id or "")
         return await self.create(
-            work, customer, Create(why="decided by a person"), searched_since=self.now(), replaces=replaces,
+            work, subject, Create(why="decided by a person"), searched_since=self.now(), replaces=replaces,
             replaces_result="absent",
         )  # fmt: skip
 
-    async def _hinted(self, work: Work, customer: Customer) -> Result | None:
+    async def _hinted(self, work: Work, subject: Any) -> Result | None:
         """Adopt the record that the platform's metadata names, once the provider has confirmed it."""
-        hint = work.source.hint(customer, work.connector.name)
-        candidate = await work.connector.get_customer(hint) if hint is not None else None
+        hint = self.entity.hint(work, subject)
+        candidate = await self.entity.get(work, hint) if hint is not None else None
         if candidate is None:
             return None
         taken = await self.taken(work, [candidate.provider_entity_id])
-        match judge_hint(customer, candidate, policy=work.connector.match_policy(), taken=taken):
+        match self.entity.judge_hint(work, subject, candidate, taken):
             case Adopt() as decision:
-                return await self.adopt(work, decision, customer=customer, searched_since=self.now())
+                return await self.adopt(work, decision, subject=subject, searched_since=self.now())
             case Ask() as decision:
                 return self.ask(work, decision)
             case _:
                 return None
 
     def _linked_before(self, work: Work) -> Result:
-        """Nothing to do at the provider; a write-back that is owed is made up for."""
+        """Nothing to do at the provider; a write-back that is owed is made up for, and what follows is queued."""
         mapping = work.claimed.mapping
         owed = mapping is not None and mapping.written_back_at is None
         return Result(
             status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
             decision={"decision": "linked", "record": mapping.provider_entity_id if mapping else None},
-            follow_ups=self.write_back_jobs(work) if owed else (),
+            follow_ups=(*(self.write_back_jobs(work) if owed else ()), *self.entity.chain(work)),
         )  # fmt: skip
 
 
+class EnsureCustomer(Ensure):
+    """The stage `ensure_customer`."""
+
+    entity_kind = CustomerEntity
+
+
 def _is_stale(work: Work) -> bool:
-    """Whether the customer was linked to a record that has died: only a person decides to make another."""
+    """Whether it was linked to a record that has died: only a person decides to make another."""
     mapping = work.claimed.mapping
     return mapping is not None and mapping.status is MappingStatus.STALE
-
-
-def _ignored(reason: str) -> Result:
-    return Result(status=JobStatus.SUCCEEDED, outcome="ignored", job_outcome="ignored", reason=reason)
 
 
 def _closing(result: Result, intent: Intent | None) -> Result:

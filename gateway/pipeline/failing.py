@@ -7,7 +7,6 @@ from connectors.errors import ConnectorError, StaleRecordError
 from gateway.errors import problem
 from gateway.pipeline.policy import Fail, Pause, Retry, Review, decide
 from gateway.pipeline.settling import Result
-from gateway.pipeline.snapshots import shown
 from gateway.pipeline.work import Work
 from storage.ids import new_id
 from storage.records import Intent, JobStatus, NewReview
@@ -64,7 +63,7 @@ def _review(
     told = problem(error)
     review = NewReview(
         review_id=new_id("rev", now), kind=kind or REVIEW_KINDS.get(str(told["code"]), str(told["code"])),
-        reason=reason, candidates=[], customer=shown(work.customer) if work.customer is not None else None,
+        reason=reason, candidates=[], customer=work.asked,
     )  # fmt: skip
     return Result(
         status=JobStatus.NEEDS_REVIEW, outcome="review", error=told, reason=reason, review=review, close_intent=closing,

@@ -1,24 +1,37 @@
 """How an ensure ends well, or before a person: link, adopt, ask."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from connectors.models import Candidate, Customer
+from connectors.invoices import InvoiceCandidate, InvoiceStatus
+from connectors.links import LinkCandidate
+from connectors.money import shown as money
 from gateway.pipeline.dispatch import WRITE_BACK, lock_key
+from gateway.pipeline.entities import Entity
 from gateway.pipeline.matching import Adopt, Ask, Judged
 from gateway.pipeline.settling import Result
-from gateway.pipeline.snapshots import guards, shown
 from gateway.pipeline.work import Stage, Work
+from gateway.registry import Registry
+from storage import Store
 from storage.ids import new_id
 from storage.records import JobStatus, Link, NewJob, NewReview, SeenCustomer
 
-MATCHED_BY = {"adopted_email": "e:", "adopted_name": "n:"}
+MATCHED_BY = {"adopted_email": "e:", "adopted_name": "n:", "adopted_number": "i:"}
 """Origin of a link → the kind of guard that its record shares with a create which may have made it."""
 
 
 class Linking(Stage):
     """What all ways to a linked mapping share."""
+
+    entity_kind: ClassVar[type[Entity[Any, Any]]]
+    """What kind of thing this stage makes exist."""
+
+    def __init__(
+        self, *, store: Store, registry: Registry, now: Callable[[], datetime], schedule: Sequence[float]
+    ) -> None:
+        super().__init__(store=store, registry=registry, now=now, schedule=schedule)
+        self.entity: Entity[Any, Any] = self.entity_kind(store=store, now=now)
 
     async def taken(self, work: Work, records: Sequence[str]) -> Mapping[str, str]:
         """Return which of these records are linked to other customers, and to whom."""
@@ -27,7 +40,7 @@ class Linking(Stage):
         return {record: f"{key.source}:{key.entity_id}" for record, key in holders.items() if key != work.mapping_key}
 
     async def adopt(
-        self, work: Work, decision: Adopt, *, customer: Customer, searched_since: datetime, intent_id: str | None = None
+        self, work: Work, decision: Adopt, *, subject: Any, searched_since: datetime, intent_id: str | None = None
     ) -> Result:
         """Link an existing record; an inactive one is made active first, where the setting asks for it.
 
@@ -36,12 +49,14 @@ class Linking(Stage):
         """
         record = decision.candidate.provider_entity_id
         if decision.reactivate:
-            await work.connector.reactivate_customer(record)
+            await self.entity.reactivate(work, record)
         kind = MATCHED_BY.get(decision.origin)
-        held = tuple(guard for guard in guards(customer) if kind is not None and guard.startswith(kind))
+        held = tuple(
+            guard for guard in self.entity.guards(work, subject) if kind is not None and guard.startswith(kind)
+        )
         return self.link(
             work, record=record, origin=decision.origin, why=decision.why, others=decision.others, intent_id=intent_id,
-            held=held, searched_since=searched_since,
+            held=held, searched_since=searched_since, details=self.entity.details(decision.candidate),
         )  # fmt: skip
 
     def link(
@@ -53,6 +68,7 @@ class Linking(Stage):
         why: str,
         others: Sequence[Judged] = (),
         warnings: Sequence[str] = (),
+        details: Mapping[str, Any] | None = None,
         intent_id: str | None = None,
         held: tuple[str, ...] = (),
         searched_since: datetime | None = None,
@@ -64,7 +80,8 @@ class Linking(Stage):
         made = Link(
             key=work.mapping_key, connector=connector.name, tenant_id=job.tenant_id,
             environment_id=job.environment_id, provider_entity_id=record, origin=origin, why=why,
-            shared=connector.match_policy().shared, details={"warnings": list(warnings)} if warnings else None,
+            shared=self.entity.shared(work),
+            details={**(details or {}), **({"warnings": list(warnings)} if warnings else {})} or None,
             guards=held, searched_since=searched_since if held else None,
         )  # fmt: skip
         return Result(
@@ -74,20 +91,22 @@ class Linking(Stage):
                 **({"warnings": list(warnings)} if warnings else {}),
             },
             link=made, close_intent=closing, intent_result="created" if origin == "created" else "adopted",
-            follow_ups=self.write_back_jobs(work), customer=self.seen(work),
+            follow_ups=(*self.write_back_jobs(work), *self.entity.chain(work)), customer=self.seen(work),
         )  # fmt: skip
 
-    def ask(self, work: Work, decision: Ask, *, close_intent: str | None = None) -> Result:
+    def ask(
+        self, work: Work, decision: Ask, *, close_intent: str | None = None, intent_result: str = "refused"
+    ) -> Result:
         """Put the decision before a person, with the candidates side by side."""
         review = NewReview(
             review_id=new_id("rev", self.now()), kind=decision.kind, reason=decision.why,
             candidates=[_candidate(judged) for judged in decision.candidates],
-            customer=shown(work.customer) if work.customer is not None else None,
+            customer=work.asked,
         )  # fmt: skip
         return Result(
             status=JobStatus.NEEDS_REVIEW, outcome="review", reason=f"{decision.kind}: {decision.why}", review=review,
             decision={"decision": "ask", "why": decision.why, "others": _told(decision.candidates)},
-            close_intent=close_intent, intent_result="refused", customer=self.seen(work),
+            close_intent=close_intent, intent_result=intent_result, customer=self.seen(work),
         )  # fmt: skip
 
     def write_back_jobs(self, work: Work) -> tuple[NewJob, ...]:
@@ -112,11 +131,27 @@ class Linking(Stage):
 
 
 def _candidate(judged: Judged) -> dict[str, Any]:
-    found: Candidate = judged.candidate
+    """Return a candidate as a review shows it."""
+    match judged.candidate:
+        case InvoiceCandidate() as found:
+            facts: dict[str, Any] = {
+                "name": f"Invoice {found.number}", "number": found.number, "total": money(found.total, found.currency),
+                "active": found.status is not InvoiceStatus.VOID, "kind": "invoice", "state": found.status,
+            }  # fmt: skip
+        case LinkCandidate() as found:
+            facts = {
+                "name": "Payment link", "total": money(found.amount, found.currency), "active": found.active,
+                "kind": "payment_link",
+            }  # fmt: skip
+        case found:
+            facts = {
+                "name": found.name, "email": ", ".join(found.emails) or None, "phone": found.phone or None,
+                "active": found.active, "kind": found.kind,
+            }  # fmt: skip
+    created_at = judged.candidate.created_at
     return {
-        "provider_entity_id": found.provider_entity_id, "name": found.name, "email": ", ".join(found.emails) or None,
-        "phone": found.phone or None, "active": found.active, "kind": found.kind, "why": judged.why,
-        "created_at": found.created_at.isoformat() if found.created_at else None,
+        "provider_entity_id": judged.candidate.provider_entity_id, **facts, "why": judged.why,
+        "created_at": created_at.isoformat() if created_at else None,
     }  # fmt: skip
 
 

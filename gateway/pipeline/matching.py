@@ -9,24 +9,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from connectors.invoices import InvoiceCandidate
+from connectors.links import LinkCandidate
 from connectors.models import AdoptOnName, Candidate, Customer, Inactive, MatchOn, MatchPolicy
 
 CLOCK_TOLERANCE = timedelta(seconds=120)
+Found = Candidate | InvoiceCandidate | LinkCandidate
+"""A record at the provider, of whatever kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """A candidate, and why it was taken or left."""
 
-    candidate: Candidate
+    candidate: Found
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopt:
-    """This record is the customer."""
+    """This record is the one that is looked for."""
 
-    candidate: Candidate
+    candidate: Found
     origin: str
     why: str
     reactivate: bool = False
@@ -35,7 +39,7 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
-    """No record is the customer; `others` are the ones that were left, with reasons."""
+    """No record is the one that is looked for; `others` are the ones that were left, with reasons."""
 
     why: str
     others: tuple[Judged, ...] = ()

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
-from connectors.base import Connector
 from gateway.errors import RecordTakenError
 from gateway.pipeline.contesting import Contesting
 from gateway.pipeline.creating import as_create_intent, next_look
-from gateway.pipeline.matching import Ask, Create, Judged, recovered
+from gateway.pipeline.matching import Adopt, Ask, Create, Judged
 from gateway.pipeline.settling import Result
-from gateway.pipeline.snapshots import from_snapshot
+from gateway.pipeline.snapshots import undecided
 from gateway.pipeline.work import Work
 from storage.records import Intent
 
@@ -22,7 +22,7 @@ class Recovering(Contesting):
 
     async def recover(self, work: Work, intent: Intent) -> Result:
         """Settle the open intent. Raises ConnectorError kinds when a look-up fails: the intent then stays open."""
-        work.customer = from_snapshot(intent.snapshot)
+        self.entity.show(work, self._subject(intent))
         if work.decided is not None:
             return await self._decided(work, intent)
         if intent.refused_at is not None:
@@ -37,7 +37,7 @@ class Recovering(Contesting):
         if work.decided is not None and work.decided.decision == "adopt":
             return await self.adopt_by_hand(work, work.decided.provider_entity_id or "")
         return await self.create(
-            work, from_snapshot(intent.snapshot), Create(why="decided by a person"), searched_since=self.now(),
+            work, self._subject(intent), Create(why="decided by a person"), searched_since=self.now(),
             variant=intent.variant, replaces=intent, replaces_result="absent",
         )  # fmt: skip
 
@@ -47,25 +47,32 @@ class Recovering(Contesting):
         Raises RecordTakenError when it is somebody else's.
         """
         taken = await self.taken(work, [record])
-        if record in taken and not work.connector.match_policy().shared:
+        if record in taken and not self.entity.shared(work):
             msg = f"record {record} is linked to {taken[record]}"
             raise RecordTakenError(msg)
-        if type(work.connector).get_customer is not Connector.get_customer:
-            found = await work.connector.get_customer(record)
+        details = None
+        if self.entity.reads_by_id(work):
+            found = await self.entity.get(work, record)
             if found is None:
                 why = f"the provider has no record {record}, which a person wanted to adopt"
                 return self.ask(work, Ask(kind="stale", why=why, candidates=()))
-        return self.link(work, record=record, origin="operator", why="decided by a person")
+            details = self.entity.details(found)
+        return self.link(work, record=record, origin="operator", why="decided by a person", details=details)
+
+    def _subject(self, intent: Intent) -> Any:
+        return self.entity.from_snapshot(undecided(intent.snapshot))
 
     async def _look(self, work: Work, intent: Intent) -> Result:
         """Look for what the create may have made. Only complete look-ups to the end of the schedule prove absence."""
-        customer, recovery, begun = from_snapshot(intent.snapshot), work.connector.recovery(), self.now()
-        candidates = await work.connector.find_customers(customer, intent=as_create_intent(intent))
+        subject, recovery, begun = self._subject(intent), work.connector.recovery(), self.now()
+        candidates = await self.entity.find(work, subject, as_create_intent(intent))
         taken = await self.taken(work, [c.provider_entity_id for c in candidates])
         free = [c for c in candidates if c.provider_entity_id not in taken]
-        found = recovered(customer, free, started_at=intent.started_at)
-        if found is not None:
-            return await self.adopt(work, found, customer=customer, searched_since=begun)
+        match self.entity.recovered(work, subject, free, intent.started_at):
+            case Adopt() as found:
+                return await self.adopt(work, found, subject=subject, searched_since=begun)
+            case Ask() as asked:
+                return self.ask(work, asked, close_intent=intent.intent_id, intent_result="created")
         # A look-up proves what held when it began, however long its answer took.
         again = next_look(replace(intent, looked_at=begun), recovery)
         if again is not None:

@@ -1,4 +1,4 @@
-"""A customer as it was when its create began: kept in the intent, so that a repeat sends the same bytes."""
+"""What a create is about, as it was when it began: kept in the intent, so that a repeat sends the same bytes."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def to_snapshot(customer: Customer) -> dict[str, Any]:
 
 def from_snapshot(snapshot: Mapping[str, Any]) -> Customer:
     """Return the customer that a snapshot holds."""
-    fields = {name: value for name, value in snapshot.items() if name != _DECIDED}
+    fields = undecided(snapshot)
     address = fields.get("address")
     return Customer(**{**fields, "address": None if address is None else Address(**address)})
 
@@ -29,6 +29,12 @@ def from_snapshot(snapshot: Mapping[str, Any]) -> Customer:
 def with_decision(snapshot: Mapping[str, Any], review_id: str | None) -> dict[str, Any]:
     """Return the snapshot with the review whose decision its create carries out, if any."""
     return {**snapshot, **({_DECIDED: review_id} if review_id is not None else {})}
+
+
+def undecided(snapshot: Any) -> dict[str, Any]:
+    """Return a snapshot as it was before `with_decision`."""
+    found = snapshot if isinstance(snapshot, Mapping) else {}
+    return {name: value for name, value in found.items() if name != _DECIDED}
 
 
 def decision_in(intent: Intent | None) -> str | None:

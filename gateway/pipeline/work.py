@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from connectors.base import Connector
+from connectors.invoices import Invoice
 from connectors.models import Customer
 from gateway.pipeline.settling import Result
 from gateway.registry import Registry
-from gateway.sources.base import Source
+from gateway.sources.base import Confirmed, Source
 from storage import Store
 from storage.records import Claimed, MappingKey, Review, SeenCustomer
+
+CUSTOMER = "customer"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,6 +25,11 @@ class Work:
     claimed: Claimed
     registry: Registry
     customer: Customer | None = field(default=None, repr=False)
+    invoice: Invoice | None = field(default=None, repr=False)
+    asked: Mapping[str, str] | None = field(default=None, repr=False)
+    """What a review shows of the customer or invoice that the attempt is about."""
+    confirmed: Confirmed | None = None
+    """What the platform has said about the trigger, where it was asked."""
     decided: Review | None = field(default=None, repr=False)
     """What a person has decided and this attempt is to carry out."""
 
@@ -41,7 +49,7 @@ class Work:
     def seen(self) -> SeenCustomer | None:
         """Return what lists know of the customer from this attempt on."""
         job, customer = self.claimed.job, self.customer
-        if not job.entity_id:
+        if not job.entity_id or job.entity_type != CUSTOMER:
             return None
         return SeenCustomer(
             source=job.source, customer_id=job.entity_id, tenant_id=job.tenant_id, environment_id=job.environment_id,
@@ -57,6 +65,12 @@ class Work:
     def connector(self) -> Connector[Any]:
         """Return the connection's connector. Raises ConfigurationError."""
         return self.registry.connection(self.claimed.job.connection or "").usable()
+
+    @property
+    def books_invoices(self) -> bool:
+        """Return whether the connection wants the platform's invoices, and there are any."""
+        live = self.registry.connections.get(self.claimed.job.connection or "")
+        return live is not None and live.books_invoices and self.source.has_invoices
 
     @property
     def mapping_key(self) -> MappingKey:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from connectors.invoices import Invoice
 from connectors.models import Customer
 from gateway.sources.feed import Feed
 from gateway.sources.signing import StandardWebhooksVerifier, StaticHeaderVerifier, Verifier
@@ -75,6 +76,7 @@ class Trigger(StrEnum):
 
     NONE = "none"
     INVOICE_FINALIZED = "invoice_finalized"
+    INVOICE_VOIDED = "invoice_voided"
     TRANSACTION = "transaction"
     PAYMENT_LINK = "payment_link"
     CHECK = "check"
@@ -103,6 +105,8 @@ class Confirmed:
 
     customer_id: str
     currency: str = ""
+    has_charges: bool = True
+    """Whether there is an invoice behind the trigger with something to book: lines, and a total that is not zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,8 @@ class Dropped:
     """The trigger no longer holds; the reason is shown with the delivery."""
 
     reason: str
+    voided: bool = False
+    """Whether that is since the platform has voided the invoice."""
 
 
 class Source(ABC):
@@ -122,6 +128,8 @@ class Source(ABC):
     api_version: ClassVar[int] = SOURCE_API_VERSION
     writes_back: ClassVar[bool] = False
     """Whether the platform has an API to which links are written."""
+    has_invoices: ClassVar[bool] = False
+    """Whether the platform has invoices that can be read: `invoice` is written."""
     needs_outbound: ClassVar[bool] = True
     """Whether a connection must say `invoice_sync.outbound` for this platform's events to reach it."""
     options_model: ClassVar[type[SourceOptions]] = SourceOptions
@@ -154,6 +162,14 @@ class Source(ABC):
     async def customer(self, customer_id: str, event: Event) -> Customer:
         """Return the customer as the platform has it now. Raises CustomerNotFoundError, GatewayError kinds."""
 
+    async def invoice(self, invoice_id: str) -> Invoice | Dropped:
+        """Return the invoice as the platform has it now, or why there is nothing to book. Raises GatewayError kinds.
+
+        Money is read as text or decimals, never as floats. Only asked for where `has_invoices` says so.
+        """
+        msg = f"{self.platform} has no invoices"
+        raise NotImplementedError(msg)
+
     def screen(self, customer: Customer) -> None:  # noqa: B027 - an optional hook, not a forgotten one
         """Put a customer before a person whom nobody should create unseen. Pure. Raises GatewayError kinds.
 
@@ -171,6 +187,16 @@ class Source(ABC):
         del customer_id, connector, provider_entity_id, synced_at
         return False
 
+    async def write_back_invoice(
+        self, *, invoice_id: str, connector: str, provider_entity_id: str, url: str, synced_at: datetime
+    ) -> bool | None:
+        """Tell the platform the id and the page of the provider's invoice; None where it has no place for them.
+
+        Otherwise as `write_back`: idempotent, and True where something had to be written.
+        """
+        del invoice_id, connector, provider_entity_id, url, synced_at
+        return None
+
     async def warnings(self, connectors: frozenset[str]) -> list[str]:
         """Return what an operator should know: the platform's own sync to one of these connectors, for example."""
         del connectors
@@ -179,6 +205,10 @@ class Source(ABC):
     def hint(self, customer: Customer, connector: str) -> str | None:
         """Return the provider's id that the platform's customer already carries, if any."""
         return customer.metadata.get(f"{connector}_customer_id") or None
+
+    def invoice_hint(self, invoice: Invoice, connector: str) -> str | None:
+        """Return the provider's id that the platform's invoice already carries, if any."""
+        return invoice.metadata.get(f"{connector}_invoice_id") or None
 
 
 def verifier_for(config: SourceConfig) -> Verifier:

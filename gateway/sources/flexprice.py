@@ -11,6 +11,7 @@ from urllib.parse import quote
 import orjson
 from pydantic import Field, field_validator
 
+from connectors.invoices import Invoice
 from connectors.models import Address, Customer
 from gateway.errors import (
     CustomerNotFoundError,
@@ -18,18 +19,19 @@ from gateway.errors import (
     InvoiceNotFoundError,
     PayloadInvalidError,
     SourceAuthenticationError,
-    SourceRejectedError,
     SourceUnavailableError,
 )
 from gateway.sources.base import Confirmed, Dropped, Event, Source, SourceConfig, SourceHost, SourceOptions, Trigger
 from gateway.sources.feed import Feed
-from gateway.sources.flexprice_feed import FINALIZED, InvoiceFeed
+from gateway.sources.flexprice_feed import FINALIZED, VOIDED, InvoiceFeed
+from gateway.sources.flexprice_invoices import FINALIZED_STATUS, dropped, nothing_to_book, read_invoice, status_of
+from gateway.sources.flexprice_metadata import Customers, Invoices, NoPlaceError, read_customer, write_merged
 from gateway.sources.platform_api import PlatformApi
 
 DEFAULT_API_URL = "https://us.api.flexprice.io/v1"
 MAX_ID_CHARS = 255
-METADATA_TRIES = 3
-SYSTEM_PREFIX = "_fp_"
+TRIGGERS = {FINALIZED: Trigger.INVOICE_FINALIZED, VOIDED: Trigger.INVOICE_VOIDED}
+"""Event → what it asks for; every other one is nobody's business here."""
 # Flexprice refuses a new link for any other provider, Nomod too (its internal/types/entityintegrationmapping.go).
 LINKABLE = frozenset({"quickbooks"})
 
@@ -57,6 +59,7 @@ class FlexpriceSource(Source):
     platform = "flexprice"
     title = "Flexprice"
     writes_back = True
+    has_invoices = True
     options_model = FlexpriceOptions
     default_api_url: ClassVar[str] = DEFAULT_API_URL
 
@@ -82,15 +85,14 @@ class FlexpriceSource(Source):
         event_type = envelope["event_type"][:200]
         invoice = envelope.get("invoice")
         customer = envelope.get("customer")
-        if event_type != FINALIZED:
+        trigger = TRIGGERS.get(event_type, Trigger.NONE)
+        if trigger is Trigger.NONE:
             about = None
             if isinstance(invoice, dict):
                 about = _identifier(invoice.get("customer_id"))
             elif isinstance(customer, dict):
                 about = _identifier(customer.get("id"))
-            return Event(
-                type=event_type, trigger=Trigger.NONE, customer_id=about, reason=f"{event_type} is not a trigger"
-            )
+            return Event(type=event_type, trigger=trigger, customer_id=about, reason=f"{event_type} is not a trigger")
         if not isinstance(invoice, dict):
             msg = "the body has no invoice"
             raise PayloadInvalidError(msg)
@@ -98,41 +100,45 @@ class FlexpriceSource(Source):
         if invoice_id is None or customer_id is None:
             msg = "the invoice has no id or no customer_id"
             raise PayloadInvalidError(msg)
-        return Event(type=event_type, trigger=Trigger.INVOICE_FINALIZED, subject=invoice_id, customer_id=customer_id)
+        return Event(type=event_type, trigger=trigger, subject=invoice_id, customer_id=customer_id)
 
     async def confirm(self, event: Event) -> Confirmed | Dropped:
         """Read the invoice again: it must still be FINALIZED; its `customer_id` is who pays."""
-        self._need_key()
-        invoice = await self._api.get(f"/invoices/{quote(event.subject or '', safe='')}")
-        if not isinstance(invoice, dict):
-            raise InvoiceNotFoundError
-        status = str(invoice.get("invoice_status") or "").upper()
-        if status != "FINALIZED":
+        invoice, customer_id = await self._invoice(event.subject or "")
+        status = status_of(invoice)
+        if status != FINALIZED_STATUS:
             return Dropped(reason=f"the invoice is {status or 'without a status'} by now")
-        customer_id = _identifier(invoice.get("customer_id"))
-        if customer_id is None:
+        return Confirmed(
+            customer_id=customer_id,
+            currency=str(invoice.get("currency") or "").upper()[:3],
+            has_charges=nothing_to_book(invoice) is None,
+        )
+
+    async def invoice(self, invoice_id: str) -> Invoice | Dropped:
+        """Read the invoice: FINALIZED, with lines and a total, or why there is nothing to book."""
+        found, customer_id = await self._invoice(invoice_id)
+        return dropped(found) or read_invoice(found, invoice_id=invoice_id, customer_id=customer_id, config=self.config)
+
+    async def _invoice(self, invoice_id: str) -> tuple[dict[str, Any], str]:
+        """Return an invoice, and the customer who has to pay it."""
+        self._need_key()
+        found = await self._api.get_exact(f"/invoices/{quote(invoice_id, safe='')}")
+        if not isinstance(found, dict):
+            raise InvoiceNotFoundError
+        customer_id = _identifier(found.get("customer_id"))
+        if customer_id is None and status_of(found) == FINALIZED_STATUS:
             msg = "the invoice has no customer_id"
             raise SourceUnavailableError(msg)
-        return Confirmed(customer_id=customer_id, currency=str(invoice.get("currency") or "").upper()[:3])
+        return found, customer_id or ""
 
     async def customer(self, customer_id: str, event: Event) -> Customer:
         """Read the customer by id. The one embedded in an invoice may be somebody else: the subscription's owner."""
         del event
         self._need_key()
-        found = await self._read(customer_id)
+        found = await read_customer(self._api, customer_id)
         if str(found.get("status") or "published").lower() == "deleted":
             raise CustomerNotFoundError
         return self._canonical(found, customer_id)
-
-    async def _read(self, customer_id: str) -> dict[str, Any]:
-        """Read a customer. An answer about nobody, or somebody else, is a failure: written back, it would lose keys."""
-        found = await self._api.get(f"/customers/{quote(customer_id, safe='')}")
-        if found is None:
-            raise CustomerNotFoundError
-        if not isinstance(found, dict) or found.get("id") != customer_id:
-            msg = "the answer is not the customer who was asked for"
-            raise SourceUnavailableError(msg)
-        return found
 
     def _canonical(self, found: dict[str, Any], customer_id: str) -> Customer:
         metadata = found.get("metadata")
@@ -159,39 +165,31 @@ class FlexpriceSource(Source):
         it, and where another writer's PUT has dropped our keys, they are merged into what is there then. Nothing is
         sent when our id is there already: every PUT makes the platform send an event.
         """
-        self._need_key()
         mine = {
             f"{connector}_customer_id": provider_entity_id,
             f"{connector}_sync_timestamp": synced_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
-        wrote = False
-        for _ in range(METADATA_TRIES):
-            before = await self._metadata(customer_id)
-            if before.get(f"{connector}_customer_id") == provider_entity_id and f"{connector}_sync_timestamp" in before:
-                return wrote
-            await self._put_metadata(customer_id, {**before, **mine})
-            if not wrote and connector in LINKABLE:
-                await self._link(customer_id, connector, provider_entity_id)
-            wrote = True
-        after = await self._metadata(customer_id)
-        if after.get(f"{connector}_customer_id") != provider_entity_id:
-            msg = "the written metadata does not stay"
-            raise SourceUnavailableError(msg)
+        self._need_key()
+        record = Customers(self._api, customer_id)
+        wrote = await write_merged(record, mine, settled=f"{connector}_customer_id")
+        if wrote and connector in LINKABLE:
+            await self._link(customer_id, connector, provider_entity_id)
         return wrote
 
-    async def _metadata(self, customer_id: str) -> dict[str, str]:
-        metadata = (await self._read(customer_id)).get("metadata")
-        return dict(metadata) if isinstance(metadata, dict) else {}
+    async def write_back_invoice(
+        self, *, invoice_id: str, connector: str, provider_entity_id: str, url: str, synced_at: datetime
+    ) -> bool | None:
+        """Write the id, and the page where there is one, beside what stands in the invoice's metadata.
 
-    async def _put_metadata(self, customer_id: str, metadata: dict[str, str]) -> None:
-        """Write the whole map; versions that keep `_fp_*` keys of their own refuse those in a PUT and keep them."""
+        None where this deployment cannot change invoices, or no longer this one: only DRAFT and FINALIZED ones can be.
+        """
+        del synced_at
+        self._need_key()
+        mine = {f"{connector}_invoice_id": provider_entity_id, **({f"{connector}_invoice_url": url} if url else {})}
         try:
-            await self._api.send("PUT", "/customers", {"metadata": metadata}, id=customer_id)
-        except SourceRejectedError:
-            own = {key: value for key, value in metadata.items() if not key.startswith(SYSTEM_PREFIX)}
-            if own == metadata:
-                raise
-            await self._api.send("PUT", "/customers", {"metadata": own}, id=customer_id)
+            return await write_merged(Invoices(self._api, invoice_id), mine, settled=f"{connector}_invoice_id")
+        except NoPlaceError:
+            return None
 
     async def _link(self, customer_id: str, connector: str, provider_entity_id: str) -> None:
         """Tell Flexprice's own mapping table too: best effort, since it needs a connection of that kind there."""

@@ -1,6 +1,6 @@
 """JSON over HTTP to a billing platform's API: answers sorted into our errors, reads tried again in passing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -32,8 +32,15 @@ class PlatformApi:
 
     async def get(self, path: str, **query: str) -> Any | None:
         """Read JSON, or None for 404. Raises GatewayError kinds."""
+        return await self._get(path, query, Reply.json)
+
+    async def get_exact(self, path: str, **query: str) -> Any | None:
+        """Read JSON that holds money: fractions come as decimals. None for 404. Raises GatewayError kinds."""
+        return await self._get(path, query, Reply.exact_json)
+
+    async def _get(self, path: str, query: Mapping[str, str], read: Callable[[Reply], Any]) -> Any | None:
         try:
-            return await self._ask("GET", path, None, query)
+            return await self._ask("GET", path, None, query, read)
         except SourceUnavailableError as error:
             failed: SourceUnavailableError | None = error
         async for attempt in AsyncRetrying(
@@ -46,7 +53,7 @@ class PlatformApi:
                 if failed is not None:  # the try that was made above is the first
                     told, failed = failed, None
                     raise told
-                return await self._ask("GET", path, None, query)
+                return await self._ask("GET", path, None, query, read)
         msg = "tenacity ends with an answer or raises"
         raise AssertionError(msg)
 
@@ -54,10 +61,17 @@ class PlatformApi:
         """Send JSON once and return the decoded answer, or None for 404. Raises GatewayError kinds."""
         return await self._ask(method, path, orjson.dumps(body), query)
 
-    async def _ask(self, method: str, path: str, body: bytes | None, query: Mapping[str, str]) -> Any | None:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        query: Mapping[str, str],
+        read: Callable[[Reply], Any] = Reply.json,
+    ) -> Any | None:
         try:
             reply = await self._api.request(method, path, query=query, body=body, accept_error=_is_not_found)
-            return None if reply.status == 404 else reply.json()
+            return None if reply.status == 404 else read(reply)
         except ConnectorError as error:
             raise _as_source_error(error) from error
 

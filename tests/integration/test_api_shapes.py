@@ -178,7 +178,7 @@ async def test_a_connection_shows_its_settings_and_no_secret(rig: Rig, who: Call
         "name": NOMOD, "connector": "nomod", "tenant_id": TENANT, "environment_id": ENVIRONMENT, "status": "active",
         "pause_reason": None,
     }.items() <= connection.items()  # fmt: skip
-    assert connection["settings"]["invoice_sync"] == {"outbound": True}
+    assert connection["settings"]["invoice_sync"] == {"outbound": True, "customer_only": True}
     assert connection["settings"]["config"]["base_url"] == rig.nomod.url
     assert connection["secrets"] == ["api_key"]
     assert rig.nomod.api_key not in (await who.viewer.ask("GET", f"{API}/connections")).body.decode()

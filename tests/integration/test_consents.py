@@ -37,7 +37,7 @@ async def add(rig: Rig, name: str = QUICKBOOKS, **config: Any) -> None:
         "base_url": rig.intuit.base_url, "authorize_url": rig.intuit.authorize_url,
         "token_url": rig.intuit.token_url, "revoke_url": rig.intuit.revoke_url,
     }  # fmt: skip
-    await rig._put_connection(name, "quickbooks", {**known, **config}, outbound=True)
+    await rig._put_connection(name, "quickbooks", {**known, **config}, outbound=True, invoices=False)
 
 
 def connections(rig: Rig) -> Connections:

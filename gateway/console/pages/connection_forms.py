@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from connectors.errors import ConnectorError
+from connectors.invoices import InvoiceSync
 from gateway.access import DEFAULT_ENVIRONMENT, DEFAULT_TENANT
 from gateway.console.config_form import Field, fields_of, filled_in, settings_from
 from gateway.console.consent import takes_consent
@@ -66,7 +67,8 @@ async def _save(visit: Visit, connector: str, given: dict[str, Any]) -> web.Stre
     kind, operations = connector_plugins().load(connector), visit.operations
     raw = {
         **{name: given[name] for name in ("name", "tenant_id", "environment_id")}, "connector": connector,
-        "invoice_sync": {"outbound": given["outbound"]}, "config": settings_from(kind.config_model, CONFIG, visit.form),
+        "invoice_sync": {"outbound": given["outbound"], "customer_only": given["customer_only"]},
+        "config": settings_from(kind.config_model, CONFIG, visit.form),
     }  # fmt: skip
     spec = await operations.editing.connection(raw, visit.scope)
     tests = visit.form.text("do") != "untested" and not takes_consent(connector)
@@ -106,7 +108,9 @@ async def _form(
     sync = stored["settings"].get("invoice_sync", {}) if stored else {}
     return await visit.page(
         "connection_form.html", connector=connector, title=kind.title, given=given, first=first, rest=rest,
-        stored=stored, outbound=given.get("outbound", sync.get("outbound", True)), consent=takes_consent(connector),
+        stored=stored, outbound=given.get("outbound", sync.get("outbound", True)),
+        customer_only=given.get("customer_only", sync.get("customer_only", False)),
+        makes_invoices=issubclass(kind, InvoiceSync), consent=takes_consent(connector),
         error=problem(error) if error else None, status=status_of(error) if error else 200,
     )  # fmt: skip
 
@@ -120,7 +124,7 @@ def _split(fields: list[Field]) -> tuple[list[Field], list[Field]]:
 def _blank(visit: Visit) -> dict[str, Any]:
     scope = visit.scope
     return {
-        "name": "", "tenant_id": scope.tenant_id or DEFAULT_TENANT, "outbound": True,
+        "name": "", "tenant_id": scope.tenant_id or DEFAULT_TENANT, "outbound": True, "customer_only": False,
         "environment_id": scope.environment_id or DEFAULT_ENVIRONMENT,
     }  # fmt: skip
 
@@ -128,6 +132,7 @@ def _blank(visit: Visit) -> dict[str, Any]:
 def _given(visit: Visit) -> dict[str, Any]:
     form = visit.form
     told: dict[str, Any] = {"name": form.text("name"), "outbound": form.ticked("outbound")}
+    told["customer_only"] = form.ticked("customer_only")
     if form.text("tenant_id"):
         told["tenant_id"] = form.text("tenant_id")
     if form.text("environment_id"):

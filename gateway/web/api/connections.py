@@ -49,9 +49,10 @@ class ConnectionsQuery(ListQuery):
 
 
 class Sync(Given):
-    """Whether finalized invoices bring their customers to the connection."""
+    """What finalized invoices bring to the connection."""
 
-    outbound: bool = False
+    outbound: bool = Field(default=False, description="Their customers, and themselves where the connector can.")
+    customer_only: bool = Field(default=False, description="Their customers only.")
 
 
 class ConnectionSettings(Given):

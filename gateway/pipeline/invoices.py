@@ -1,0 +1,241 @@
+"""Invoices, as the dangerous order asks about them, and the stage that makes one exist."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from connectors.errors import AmountInexactError, ConfigurationError, NotOfferedError, StaleCustomerError
+from connectors.invoices import Invoice, InvoiceCandidate, InvoiceLine, InvoiceSync, Reduction, TaxLine
+from connectors.models import CreateIntent
+from connectors.money import MoneyError, exact
+from connectors.money import shown as money
+from gateway.errors import AmountDiffersError, CustomerNotLinkedError
+from gateway.pipeline.creating import RefusedError
+from gateway.pipeline.dispatch import ENSURE_INVOICE, INVOICE, check_job
+from gateway.pipeline.ensure import Ensure
+from gateway.pipeline.entities import Entity, Made, ignored
+from gateway.pipeline.failing import failed
+from gateway.pipeline.invoice_matching import (
+    Billed,
+    difference,
+    invoice_guards,
+    judge_invoice_hint,
+    match_invoice,
+    recovered_invoice,
+)
+from gateway.pipeline.matching import Adopt, Ask, Decision, Judged
+from gateway.pipeline.settling import Result
+from gateway.pipeline.work import CUSTOMER, Work
+from gateway.sources.base import Dropped, Event, Trigger
+from storage import Store
+from storage.records import EntityMapping, Intent, MappingKey, MappingStatus
+
+NOT_OFFERED = "gateway.not_offered"
+"""The fact of a connection whose account has answered that it has no API for invoices."""
+_BILLED = TypeAdapter(Billed)
+
+
+class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
+    """An invoice: found by number and customer, compared by its sum."""
+
+    entity_type = INVOICE
+
+    async def confirm(self, work: Work, event: Event) -> Result | None:
+        """Read the invoice at the platform: it must be final, with lines, and ask for something."""
+        found = await work.source.invoice(work.claimed.job.entity_id or "")
+        if isinstance(found, Dropped):
+            return ignored(found.reason)
+        work.invoice, work.asked = found, shown_invoice(found)
+        return None
+
+    async def read(self, work: Work, event: Event, *, adopting: bool) -> Billed:
+        """Compare the sums, and find the record of who has to pay.
+
+        Raises AmountInexactError, AmountDiffersError, CustomerNotLinkedError, and what the connector refuses.
+        """
+        invoice, syncs = work.invoice, invoice_sync(work)
+        if invoice is None:
+            raise AssertionError("confirm has read the invoice")
+        if not adopting:
+            check_sums(invoice)
+            syncs.validate_invoice(invoice)
+        mapping = await customer_mapping(self.store, work, invoice.customer_id)
+        linked = mapping is not None and mapping.status is MappingStatus.LINKED
+        if not linked and not adopting:
+            msg = f"customer {invoice.customer_id} is {mapping.status if mapping else 'not known'} here"
+            raise CustomerNotLinkedError(msg)
+        record = mapping.provider_entity_id if mapping is not None and linked else None
+        return Billed(invoice=invoice, customer_record=record or "", number=syncs.filed_number(invoice))
+
+    def show(self, work: Work, subject: Billed) -> None:
+        """Show the invoice."""
+        work.invoice, work.asked = subject.invoice, shown_invoice(subject.invoice)
+
+    def to_snapshot(self, subject: Billed) -> dict[str, Any]:
+        """Return it as JSON, decimals as text."""
+        snapshot: dict[str, Any] = _BILLED.dump_python(subject, mode="json")
+        return snapshot
+
+    def from_snapshot(self, snapshot: Mapping[str, Any]) -> Billed:
+        """Return what a snapshot holds."""
+        return _BILLED.validate_python(snapshot)
+
+    def guards(self, work: Work, subject: Billed) -> tuple[str, ...]:
+        """Return number and customer."""
+        return invoice_guards(subject)
+
+    async def find(self, work: Work, subject: Billed, intent: CreateIntent | None = None) -> Sequence[InvoiceCandidate]:
+        """Look the invoice up by its number and customer."""
+        return await invoice_sync(work).find_invoices(
+            subject.invoice, customer_record=subject.customer_record, intent=intent
+        )
+
+    async def get(self, work: Work, record: str) -> InvoiceCandidate | None:
+        """Read an invoice by id."""
+        return await invoice_sync(work).get_invoice(record)
+
+    def hint(self, work: Work, subject: Billed) -> str | None:
+        """Return what stands in the invoice's metadata."""
+        return work.source.invoice_hint(subject.invoice, work.connector.name)
+
+    def match(
+        self, work: Work, subject: Billed, candidates: Sequence[InvoiceCandidate], taken: Mapping[str, str]
+    ) -> Decision:
+        """Decide by number, customer and sum: invoice_matching.py."""
+        return match_invoice(subject, candidates, taken=taken)
+
+    def judge_hint(
+        self, work: Work, subject: Billed, candidate: InvoiceCandidate, taken: Mapping[str, str]
+    ) -> Adopt | Ask | None:
+        """Follow a hint that is proven to be this invoice: invoice_matching.py."""
+        return judge_invoice_hint(subject, candidate, taken=taken)
+
+    def recovered(
+        self, work: Work, subject: Billed, candidates: Sequence[InvoiceCandidate], started_at: datetime
+    ) -> Adopt | Ask | None:
+        """Recognise the record by number and customer: invoice_matching.py."""
+        return recovered_invoice(subject, candidates)
+
+    def is_seen(
+        self, work: Work, subject: Billed, candidates: Sequence[InvoiceCandidate], *, by_name_only: bool
+    ) -> bool:
+        """Whether an invoice with the refused number is among them, whoever has to pay it."""
+        return any(candidate.number == subject.number for candidate in candidates)
+
+    async def create(self, work: Work, subject: Billed, intent: CreateIntent) -> Made:
+        """Create the invoice, and compare what the provider has made of it with ours."""
+        created = await invoice_sync(work).create_invoice(
+            subject.invoice, customer_record=subject.customer_record, intent=intent
+        )
+        record, differing = created.record, difference(subject, created.record)
+        objection = None
+        if differing is not None:
+            why = (
+                f"{differing}: it was created, and is linked to nothing yet; adopt links it as it is, create makes"
+                " another (cancel this one first), ignore leaves it where it is"
+            )
+            objection = Ask(kind="amount_differs", why=why, candidates=(Judged(candidate=record, why=differing),))
+        return Made(
+            provider_entity_id=record.provider_entity_id, warnings=created.warnings, objection=objection,
+            details=self.details(record),
+        )  # fmt: skip
+
+    def details(self, candidate: InvoiceCandidate) -> Mapping[str, Any] | None:
+        """Return number, sum and page."""
+        told = {
+            "number": candidate.number, "total": f"{candidate.total:f}", "currency": candidate.currency,
+            "url": candidate.url, "customer_record": candidate.customer_record,
+        }  # fmt: skip
+        return {name: value for name, value in told.items() if value}
+
+
+class EnsureInvoice(Ensure):
+    """The stage `ensure_invoice`: queued by the customer's own job, in the transaction that links it."""
+
+    entity_kind = InvoiceEntity
+
+    async def __call__(self, work: Work) -> Result:
+        """Run one attempt. An account without invoices ends it as ignored; a customer that is gone is looked at."""
+        try:
+            return await super().__call__(work)
+        except RefusedError as refused:
+            if isinstance(refused.error, NotOfferedError):
+                return await self._not_offered(work, refused.error, refused.intent)
+            if isinstance(refused.error, StaleCustomerError):
+                return await self._customer_gone(work, refused.error, refused.intent)
+            raise
+        except NotOfferedError as error:
+            if work.claimed.intent is not None:
+                raise  # an invoice may have been made: a person looks
+            return await self._not_offered(work, error, None)
+        except StaleCustomerError as error:
+            return await self._customer_gone(work, error, None)
+
+    async def event_of(self, work: Work) -> Event:
+        """Return an event that stands for the invoice: the webhook was the customer's."""
+        job = work.claimed.job
+        return Event(type=ENSURE_INVOICE, trigger=Trigger.INVOICE_FINALIZED, subject=job.entity_id)
+
+    async def _not_offered(self, work: Work, error: NotOfferedError, refused: Intent | None) -> Result:
+        """Book nothing, and say so on the connection: the customer's sync must not suffer."""
+        owner, now = f"connection:{work.claimed.job.connection}", self.now()
+        told = orjson.dumps({"at": now.isoformat(), "detail": error.detail}).decode()
+        await self.store.put_fact(owner, NOT_OFFERED, told, now=now)
+        result = ignored(f"the provider's account has no invoices: {error.detail}")
+        return result if refused is None else replace(result, close_intent=refused.intent_id, intent_result="refused")
+
+    async def _customer_gone(self, work: Work, error: StaleCustomerError, refused: Intent | None) -> Result:
+        """Have the customer's link looked at, which asks a person where it has died; the invoice comes back later."""
+        result = failed(work, error, schedule=self.schedule, now=self.now(), spread=0.0, refused=refused)
+        mapping = None
+        if work.invoice is not None:
+            mapping = await customer_mapping(self.store, work, work.invoice.customer_id)
+        if mapping is None or mapping.status is not MappingStatus.LINKED:
+            return result
+        return replace(result, follow_ups=(check_job(mapping, now=self.now()),))
+
+
+def invoice_sync(work: Work) -> InvoiceSync:
+    """Return the connection's connector. Raises ConfigurationError where it makes no invoices."""
+    connector = work.connector
+    if not isinstance(connector, InvoiceSync):
+        raise ConfigurationError(f"{connector.name} makes no invoices")
+    return connector
+
+
+async def customer_mapping(store: Store, work: Work, customer_id: str) -> EntityMapping | None:
+    """Return the mapping of an invoice's customer on the job's connection."""
+    job = work.claimed.job
+    key = MappingKey(
+        source=job.source, entity_type=CUSTOMER, entity_id=customer_id, connection=job.connection or ""
+    )  # fmt: skip
+    return await store.get_mapping(key)
+
+
+def check_sums(invoice: Invoice) -> None:
+    """Recompute the total from its parts. Raises AmountInexactError, and AmountDiffersError with both sums."""
+    parts: list[InvoiceLine | Reduction | TaxLine] = [*invoice.lines, *invoice.discounts]
+    parts += [*invoice.credits, *invoice.taxes]
+    try:
+        for amount in (*(part.amount for part in parts), invoice.total):
+            exact(amount, invoice.currency)
+    except MoneyError as error:
+        raise AmountInexactError(str(error)) from error
+    if invoice.computed_total != invoice.total:
+        raise AmountDiffersError(
+            f"lines, discounts, credits and taxes come to {money(invoice.computed_total, invoice.currency)},"
+            f" the platform's total is {money(invoice.total, invoice.currency)}"
+        )
+
+
+def shown_invoice(invoice: Invoice) -> dict[str, str]:
+    """Return what a person sees of the invoice beside the candidates of a review."""
+    return {
+        "customer_id": invoice.customer_id, "invoice_id": invoice.invoice_id, "number": invoice.number,
+        "total": money(invoice.total, invoice.currency), "currency": invoice.currency,
+        "due_on": invoice.due_on.isoformat() if invoice.due_on else "",
+    }  # fmt: skip

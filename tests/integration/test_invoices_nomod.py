@@ -1,0 +1,162 @@
+"""From a finalized invoice to the customer and then the invoice at Nomod: once, with the same sum, written back."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from connectors.testing.simulator import Fault, FaultKind
+from gateway.sandbox.flexprice_bills import Line
+from storage.records import DeliveryStatus, MappingStatus
+from tests.harness import NOMOD, Rig
+
+ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+INVOICES, POST = "GET /v1/invoices", "POST /v1/invoices"
+
+
+@pytest.fixture(autouse=True)
+async def _configured(rig: Rig) -> None:
+    await rig.add_flexprice()
+    await rig.add_nomod(invoices=True)
+
+
+async def test_a_finalized_invoice_is_made_at_nomod_for_its_customer_and_told_to_the_platform(rig: Rig) -> None:
+    ada = rig.flexprice.add_customer(**ADA)
+    delivery = await rig.finalize(ada["id"], tax="75", metadata={"po": "4711"})
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert (await rig.delivery(delivery)).status is DeliveryStatus.PROCESSED
+    [made] = rig.nomod.invoices.values()
+    [ours] = rig.flexprice.invoices.values()
+    assert made["customer_id"] == await rig.linked(ada["id"])
+    assert made["bill"].amount == Decimal(1575)
+    assert made["invoice_number"] == ours["invoice_number"]
+    [mapping] = await rig.mappings(entity_type="invoice")
+    assert (mapping.entity_id, mapping.provider_entity_id) == (ours["id"], made["id"])
+    assert ours["metadata"] == {"po": "4711", "nomod_invoice_id": made["id"], "nomod_invoice_url": made["url"]}
+
+
+async def test_a_second_event_about_the_same_invoice_has_one_effect(rig: Rig) -> None:
+    ada = rig.flexprice.add_customer(**ADA)
+    invoice = rig.flexprice.add_invoice(ada["id"])
+    for _ in range(3):
+        await rig.announce(invoice["id"])
+    await rig.finish()
+    await rig.announce(invoice["id"])
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert len(rig.nomod.invoices) == 1
+
+
+@pytest.mark.parametrize("bill", [{"lines": ()}, {"lines": (Line(amount="0"),)}])
+async def test_an_invoice_without_anything_to_book_brings_its_customer_only(rig: Rig, bill: dict[str, Any]) -> None:
+    ada = rig.flexprice.add_customer(**ADA)
+    delivery = await rig.finalize(ada["id"], **bill)
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert (await rig.delivery(delivery)).status is DeliveryStatus.PROCESSED
+    assert await rig.linked(ada["id"])
+    assert {job.kind for job in await rig.jobs()} == {"ensure_customer", "write_back"}
+    assert not rig.nomod.invoices
+
+
+async def test_customer_only_makes_no_invoice(rig: Rig) -> None:
+    await rig.add_nomod(invoices=False)
+    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert not rig.nomod.invoices
+
+
+async def test_an_account_that_adds_tax_of_its_own_is_noticed_and_a_person_adopts(rig: Rig) -> None:
+    rig.nomod.account_tax = Decimal(5)
+    ada = rig.flexprice.add_customer(**ADA)
+    delivery = await rig.finalize(ada["id"])
+    await rig.finish()
+    assert (await rig.delivery(delivery)).status is DeliveryStatus.NEEDS_REVIEW
+    review = await rig.open_review()
+    assert (review.kind, review.entity_type) == ("amount_differs", "invoice")
+    assert "1575.00 AED" in review.reason
+    assert "1500.00 AED" in review.reason
+    [made] = rig.nomod.invoices
+    assert review.candidates[0]["provider_entity_id"] == made
+    await rig.resolve("adopt", made)
+    await rig.finish()
+    await rig.check(all_linked=True)
+    [mapping] = await rig.mappings(entity_type="invoice")
+    assert (mapping.provider_entity_id, mapping.origin) == (made, "operator")
+
+
+async def test_a_platform_whose_parts_do_not_come_to_its_total_is_put_before_a_person(rig: Rig) -> None:
+    ada = rig.flexprice.add_customer(**ADA)
+    await rig.finalize(ada["id"], total="1499.99", amount_due="1499.99")
+    await rig.finish()
+    review = await rig.open_review()
+    assert review.kind == "amount_differs"
+    assert "1500.00 AED" in review.reason
+    assert "1499.99 AED" in review.reason
+    assert not rig.nomod.invoices
+    assert await rig.linked(ada["id"])
+
+
+async def test_a_void_invoice_is_cancelled_at_nomod_once(rig: Rig) -> None:
+    ada = rig.flexprice.add_customer(**ADA)
+    invoice = rig.flexprice.add_invoice(ada["id"])
+    await rig.announce(invoice["id"])
+    await rig.finish()
+    rig.flexprice.void_invoice(invoice["id"])
+    event = {"event_type": "invoice.update.voided", "invoice": rig.flexprice.invoices[invoice["id"]]}
+    first, second = await rig.send(event), await rig.send(event)
+    await rig.finish()
+    await rig.check(all_linked=True)
+    [made] = rig.nomod.invoices.values()
+    assert made["status"] == "cancelled"
+    assert {(await rig.delivery(each)).status for each in (first, second)} == {DeliveryStatus.PROCESSED}
+    assert len([call for call in rig.nomod.calls if call.route.startswith("PATCH")]) == 1
+
+
+async def test_a_void_invoice_that_was_never_made_is_ignored(rig: Rig) -> None:
+    ada = rig.flexprice.add_customer(**ADA)
+    invoice = rig.flexprice.add_invoice(ada["id"], status="VOIDED")
+    delivery = await rig.send({"event_type": "invoice.update.voided", "invoice": invoice})
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert (await rig.delivery(delivery)).status is DeliveryStatus.IGNORED
+
+
+async def test_a_customer_that_is_gone_is_asked_about_and_the_invoice_follows(rig: Rig) -> None:
+    ada = rig.flexprice.add_customer(**ADA)
+    await rig.finalize(ada["id"])
+    await rig.finish()
+    del rig.nomod.customers[await rig.linked(ada["id"]) or ""]
+    rig.nomod.invoices.clear()
+    await rig.finalize(ada["id"])
+    await rig.live(120)
+    review = await rig.open_review()
+    assert (review.kind, review.entity_type) == ("stale", "customer")
+    await rig.resolve("create")
+    await rig.finish()
+    [made] = rig.nomod.invoices.values()
+    assert made["customer_id"] == await rig.linked(ada["id"])
+    assert made["customer_id"] in rig.nomod.customers
+
+
+async def test_a_lost_answer_makes_no_second_invoice(rig: Rig) -> None:
+    rig.nomod.faults.add(Fault(kind=FaultKind.DROP_AFTER, route=POST))
+    ada = rig.flexprice.add_customer(**ADA)
+    await rig.finalize(ada["id"])
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert len(rig.nomod.invoices) == 1
+    [mapping] = await rig.mappings(entity_type="invoice", status=MappingStatus.LINKED)
+    assert (mapping.origin, mapping.connection) == ("created", NOMOD)
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_an_account_without_invoices_costs_the_customer_nothing(rig: Rig, status: int) -> None:
+    rig.nomod.faults.add(Fault(kind=FaultKind.REFUSE, route=INVOICES, status=status, times=1000))
+    delivery = await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert (await rig.delivery(delivery)).status is DeliveryStatus.PROCESSED
+    assert not rig.nomod.invoices
