@@ -26,6 +26,10 @@ REFUSALS = frozenset(
     }
 )  # fmt: skip
 """Codes that only a request, a command or a start meets."""
+OTHERWISE = {
+    "not_offered": "The invoice's job ends as ignored, with the reason; its customer is made and linked all the same.",
+}
+"""What happens instead, where it is not the action's own course."""
 PERHAPS = "Something may have been created at the provider; a retry is safe: the gateway looks before it creates."
 
 JOBS = ["job list --error-code {code}", "job show JOB_ID"]
@@ -66,6 +70,7 @@ OWN: dict[str, list[str]] = {
     "method_not_allowed": [],
     "needs_reauth": ["connection show NAME", "connection authorize NAME", "connection test NAME"],
     "not_found": ["key list"],
+    "not_offered": ["connection show NAME", "delivery replay DELIVERY_ID"],
     "outcome_unknown": [
         "review list --kind outcome_unknown",
         "review show REVIEW_ID",
@@ -118,7 +123,7 @@ def section(entry: ErrorEntry) -> str:
     parts = [
         f"### `{entry.code}`",
         f"**{entry.title}.** {entry.cause}",
-        f"*What happens.* {REFUSED if entry.code in REFUSALS else MEANS[entry.action]}"
+        f"*What happens.* {REFUSED if entry.code in REFUSALS else OTHERWISE.get(entry.code, MEANS[entry.action])}"
         + (f" {PERHAPS}" if entry.may_have_written else ""),
         f"*What to do.* {entry.resolution}",
     ]
