@@ -97,6 +97,6 @@ class NomodConfig(ConnectorConfig):
         default=30.0, ge=1, le=300, description="Longest time for one request, in seconds, from start to last byte."
     )
     requests_per_second: float = Field(
-        default=5.0, gt=0, le=100, description="Most requests a second; Nomod publishes no figure."
+        default=10.0, gt=0, le=100, description="Most requests a second; Nomod publishes no figure."
     )
     concurrency: int = Field(default=4, ge=1, le=64, description="Most requests at the same time.")

@@ -1,6 +1,7 @@
 """The Nomod connector: how a customer is found in, and created at, an API that has no idempotency key."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,18 +11,21 @@ import orjson
 
 from connectors.base import Connector, Host
 from connectors.errors import LookupImpossibleError, UnexpectedResponseError
-from connectors.http import JsonApi
+from connectors.http import JsonApi, Reply
 from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceSync
 from connectors.models import Account, Candidate, Created, CreateIntent, Customer, Limits, MatchPolicy, Recovery
 from connectors.nomod.config import LookupMode, NomodConfig
 from connectors.nomod.customers import ADDRESS_FIELDS, draft, marker_of, phone_of, place_of, validate
-from connectors.nomod.errors import UUID, classify_create, classify_read, read_refusal, says_not_found
+from connectors.nomod.errors import UUID, classify_create, classify_read, is_page, read_refusal, says_not_found
 from connectors.nomod.invoices import Terms, check_invoice, filed_number
 from connectors.nomod.invoicing import Invoicing
 from connectors.nomod.lookups import Lookups, Wanted
 from connectors.nomod.paging import CUSTOMER_LIST, CUSTOMERS, MOST_ROWS, envelope
 from connectors.nomod.provinces import Provinces
-from connectors.nomod.rows import Row, readable_id
+from connectors.nomod.rows import Row, readable_id, unwrapped
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.:-]{0,127}")
+"""What may be an id: documented are UUIDs, the specification's examples look like `cust_nomod123abc`."""
 
 
 class NomodConnector(Connector[NomodConfig], InvoiceSync):
@@ -82,8 +86,8 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync):
         return [row.candidate(customer) for row in rows]
 
     async def get_customer(self, provider_entity_id: str) -> Candidate | None:
-        """Return the customer, or None: ids are UUIDs, so other text is nobody's and is not asked for."""
-        if not UUID.fullmatch(provider_entity_id):
+        """Return the customer, or None. Text that can be nobody's id is not asked for."""
+        if not _ID.fullmatch(provider_entity_id):
             return None
         row = await self._get(provider_entity_id)
         if row is None:
@@ -94,15 +98,27 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync):
 
     async def _with_time(self, row: Row) -> Row:
         """Return the row with its `created`, which lists may leave out."""
-        whole = await self._get(row.id)
-        if whole is None:
+        reply = await self._ask_for(row.id)
+        if says_not_found(reply):
             raise UnexpectedResponseError("a customer was listed, and is gone")
-        return replace(row, created=whole.created)
+        return replace(row, created=Row.read(unwrapped(reply.json())).created) if reply.status < 400 else row
 
     async def _get(self, provider_entity_id: str) -> Row | None:
+        """Read one customer; None where the API says that there is none.
+
+        A refusal that does not say so may come from a wrong address, or from an API that reads nobody by id: then the
+        whole list tells.
+        """
+        reply = await self._ask_for(provider_entity_id)
+        if reply.status < 400:
+            return Row.read(unwrapped(reply.json()))
+        return None if says_not_found(reply) else await self._lookups.by_id(provider_entity_id)
+
+    async def _ask_for(self, provider_entity_id: str) -> Reply:
+        """Ask for one customer by id, and return the customer or a refusal of the id."""
         path = f"{CUSTOMERS}/{quote(provider_entity_id, safe='')}"
-        reply = await self._api.request("GET", path, accept_error=says_not_found)
-        return Row.read(reply.json()) if reply.status < 400 else None
+        foreign = UUID.fullmatch(provider_entity_id) is None  # documented ids are UUIDs: others may be refused for that
+        return await self._api.request("GET", path, accept_error=lambda got: _may_be_nobody(got, foreign=foreign))
 
     # Creating --------------------------------------------------------------------------------------------------
 
@@ -133,7 +149,7 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync):
         error = classify_create(reply, refusal)
         if error is not None:
             raise error
-        created = reply.json()
+        created = unwrapped(reply.json())
         if not isinstance(created, dict):
             raise UnexpectedResponseError("the answer to a create is no object")
         return Created(provider_entity_id=readable_id(created), warnings=tuple(warnings))
@@ -171,7 +187,7 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync):
     async def check(self) -> Account:
         """Read one customer, and find out how customers can be looked up."""
         reply = await self._api.request("GET", CUSTOMERS, query={"page": "1", "page_size": "1"})
-        count = envelope(reply, CUSTOMER_LIST)["count"]
+        count = envelope(reply, CUSTOMER_LIST).total
         mode = await self._lookups.mode(again=True)
         return Account(
             account_id=self._account_id,
@@ -211,6 +227,13 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync):
         if mode is LookupMode.SCAN and count > MOST_ROWS:
             warnings.append(f"no look-up is possible: {count} customers, and the API does not narrow its list")
         return tuple(warnings)
+
+
+def _may_be_nobody(reply: Reply, *, foreign: bool) -> bool:
+    """Whether an answer to a read by id may say that nobody has it; a page that a proxy sends about a UUID does not."""
+    if foreign:
+        return reply.status in {400, 404, 405, 422}
+    return reply.status in {404, 405} and not is_page(reply)
 
 
 def _texts(body: Mapping[str, Any]) -> list[str]:

@@ -113,7 +113,7 @@ def classify_create(reply: Reply, refusal: Refusal) -> ConnectorError | None:
     """Return the error of a failed create, None for 2xx. Refusals in JSON are definite: nothing was created."""
     code, status = refusal.code or None, reply.status
     if 400 <= status < 500 and status not in {401, 408, 429}:
-        if refusal.code == "customer_already_exists" or (status == 409 and not _is_page(reply)):
+        if refusal.code == "customer_already_exists" or (status == 409 and not is_page(reply)):
             return DuplicateRefusedError(
                 _detail(status, refusal), provider_entity_id=refusal.record, provider_code=code
             )
@@ -135,7 +135,7 @@ def _shared(reply: Reply, refusal: Refusal) -> ConnectorError | None:
     error.provider_code = refusal.code or None
     if 400 <= reply.status < 500 and reply.status not in {401, 408, 429}:
         detail = _detail(reply.status, Refusal(code=refusal.code))
-        if _is_page(reply):
+        if is_page(reply):
             return EdgeBlockedError(f"HTTP {reply.status} with a page instead of JSON")
         if refusal.code == "not_authenticated":  # the framework answers 403 where it has no challenge to offer
             return AuthenticationError(detail, provider_code=refusal.code)
@@ -164,7 +164,7 @@ def _decoded(reply: Reply) -> dict[str, Any]:
     return body if isinstance(body, dict) else {"errors": body}
 
 
-def _is_page(reply: Reply) -> bool:
+def is_page(reply: Reply) -> bool:
     """Whether a content delivery network or proxy answered: Nomod's API never sends HTML."""
     return reply.body.lstrip()[:1] == b"<"
 

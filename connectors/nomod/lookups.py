@@ -73,6 +73,14 @@ class Lookups:
             found += [row for term in (wanted.phone, wanted.marker) if term for row in await self._extra(wanted, term)]
         return list({row.id: row for row in found}.values())
 
+    async def by_id(self, record: str) -> Row | None:
+        """Return the customer with this id from the whole list; None if it has none, or is too long to be read."""
+        try:
+            rows = await walk(self._api, {}, listing=CUSTOMER_LIST)
+        except TooManyRowsError:
+            return None
+        return next((row for row in rows if row.id.casefold() == record.casefold()), None)
+
     async def mode(self, *, again: bool = False) -> LookupMode:
         """Return the way to look up, after a probe where one is due; `again` asks for one that is less than a day old.
 

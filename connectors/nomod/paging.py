@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from connectors.errors import NotOfferedError, UnexpectedResponseError
 from connectors.http import JsonApi, Reply
+from connectors.nomod.errors import is_page
 from connectors.nomod.rows import Row
 
 CUSTOMERS = "/v1/customers"
@@ -59,7 +60,7 @@ async def walk(api: JsonApi, query: Mapping[str, str], *, listing: Listing[RowT]
 
     Raises TooManyRowsError beyond `limit` rows, RefusedQueryError, NotOfferedError where there is no such list, and
     UnexpectedResponseError when it could not be read whole: rows without id, pages that end before `count` rows were
-    seen, or rows that keep moving.
+    seen, or rows that keep moving. A list that does not count itself is read until a page brings nothing new.
     """
     reason = ""
     for _ in range(WALKS):
@@ -77,14 +78,14 @@ async def _walk_once(api: JsonApi, query: Mapping[str, str], limit: int, listing
         page = await _page(api, query, number, listing)
         known = len(rows)
         if page is not None:
-            count, more = page["count"], page["next"]
+            rows |= {row.id: row for row in page.rows}
+            count = len(rows) if page.count is None else page.count
             if count < expected:  # a row went, and one that was still to come may have moved to a page already read
                 raise _ChangedError("it became shorter")
             expected = count
             if expected > limit:
                 raise TooManyRowsError(expected)
-            rows |= {row.id: row for row in page["rows"]}
-            if len(rows) >= expected and not more:
+            if len(rows) >= expected and not page.more:
                 return list(rows.values())
         if page is None or len(rows) == known:  # the end, whatever `next` says
             if len(rows) >= expected:
@@ -93,8 +94,8 @@ async def _walk_once(api: JsonApi, query: Mapping[str, str], limit: int, listing
     raise TooManyRowsError(expected)
 
 
-async def _page(api: JsonApi, query: Mapping[str, str], number: int, listing: Listing[RowT]) -> dict[str, Any] | None:
-    """Return count, rows and whether more is announced; None for a page past the end. Links are never followed."""
+async def _page(api: JsonApi, query: Mapping[str, str], number: int, listing: Listing[RowT]) -> "Page[RowT] | None":
+    """Return a page; None for one past the end. Links are never followed."""
     asked = {**query, "page": str(number), "page_size": str(PAGE_SIZE)}
     reply = await api.request(
         "GET", listing.path, query=asked, accept_error=lambda got: _tolerated(got, query, number, listing.absent)
@@ -109,18 +110,39 @@ async def _page(api: JsonApi, query: Mapping[str, str], number: int, listing: Li
 
 
 def _tolerated(reply: Reply, query: Mapping[str, str], number: int, absent: frozenset[int]) -> bool:
-    past_the_end = reply.status == 404 and number > 1 and reply.is_json
+    past_the_end = reply.status == 404 and number > 1 and not is_page(reply)
     refused = reply.status in {400, 422} and bool(query) and number == 1
     return past_the_end or refused or (number == 1 and reply.status in absent)
 
 
-def envelope(reply: Reply, listing: Listing[RowT]) -> dict[str, Any]:
-    """Read a page (https://nomod.com/docs/api-reference/requests-responses). Raises UnexpectedResponseError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[RowT]):
+    """One page of a list. `count` is the list's length, None where the answer does not tell."""
+
+    rows: list[RowT]
+    count: int | None
+    more: bool
+
+    @property
+    def total(self) -> int:
+        """The list's length as far as this page tells it."""
+        return len(self.rows) if self.count is None else self.count
+
+
+def envelope(reply: Reply, listing: Listing[RowT]) -> Page[RowT]:
+    """Read a page (https://nomod.com/docs/api-reference/requests-responses). Raises UnexpectedResponseError.
+
+    Documented is `{"count", "next", "results"}`, where only `next` may be missing. Rows under `data`, or in a bare
+    array, are read as well; without a count, a page that has rows may always be followed by another.
+    """
     body = reply.json()
-    if not isinstance(body, dict) or not isinstance(body.get("results"), list):
+    if isinstance(body, list):
+        body = {"results": body}
+    rows = next((body[key] for key in ("results", "data") if key in body), None) if isinstance(body, dict) else None
+    if not isinstance(rows, list):
         raise UnexpectedResponseError(f"a list of {listing.noun} without `results`")
     count = body.get("count")
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise UnexpectedResponseError(f"a list of {listing.noun} without `count`")
-    rows = [listing.read(value) for value in body["results"]]
-    return {"count": count, "next": bool(body.get("next")), "rows": rows}
+    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
+        raise UnexpectedResponseError(f"a list of {listing.noun} whose `count` is no number")
+    more = bool(rows) if count is None else bool(body.get("next"))
+    return Page(rows=[listing.read(value) for value in rows], count=count, more=more)

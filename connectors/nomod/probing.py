@@ -97,4 +97,4 @@ async def _sample(api: JsonApi, query: Mapping[str, str]) -> _Sample | None:
     if reply.status >= 400:
         return None
     page = envelope(reply, CUSTOMER_LIST)
-    return _Sample(page["count"], page["rows"])
+    return _Sample(page.total, page.rows)

@@ -79,9 +79,18 @@ class Row:
 def readable_id(value: Mapping[Any, Any]) -> str:
     """Return the object's `id`. Raises UnexpectedResponseError when there is none that can be stored and asked for."""
     found = value.get("id")
+    if isinstance(found, int) and not isinstance(found, bool):
+        found = str(found)
     if not isinstance(found, str) or not _ID.fullmatch(found):
         raise UnexpectedResponseError("a record in the answer has no readable id")
     return found
+
+
+def unwrapped(body: object) -> object:
+    """Return the customer in an answer about one: the body itself, or what it holds as `data` or `customer`."""
+    if isinstance(body, Mapping) and "id" not in body:
+        return next((body[key] for key in ("data", "customer") if isinstance(body.get(key), Mapping)), body)
+    return body
 
 
 def moment(value: object) -> datetime | None:

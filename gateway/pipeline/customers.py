@@ -11,7 +11,7 @@ from gateway.pipeline.dispatch import ENSURE, invoice_job, lock_key
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.matching import Adopt, Ask, Decision, judge_hint, match, normal_email, recovered
 from gateway.pipeline.settling import Result
-from gateway.pipeline.snapshots import from_snapshot, guards, shown, to_snapshot
+from gateway.pipeline.snapshots import decision_in, from_snapshot, guards, shown, to_snapshot
 from gateway.pipeline.work import Work
 from gateway.sources.base import Confirmed, Dropped, Event, Trigger
 from storage.records import JobStatus, NewJob
@@ -105,7 +105,9 @@ class CustomerEntity(Entity[Customer, Candidate]):
         self, work: Work, subject: Customer, candidates: Sequence[Candidate], started_at: datetime
     ) -> Adopt | Ask | None:
         """Recognise the record by mark, or by mail, name and time: matching.py."""
-        return recovered(subject, candidates, started_at=started_at)
+        # Before a create that no person has asked for, a record with this mail and name would have been adopted.
+        undated = decision_in(work.claimed.intent) is None
+        return recovered(subject, candidates, started_at=started_at, undated=undated)
 
     def is_seen(self, work: Work, subject: Customer, candidates: Sequence[Candidate], *, by_name_only: bool) -> bool:
         """Whether somebody with the refused name, or with the e-mail address, is among them."""

@@ -84,23 +84,29 @@ def match(
     return _by_name(customer, open_ones, policy=policy, left=left)
 
 
-def recovered(customer: Customer, candidates: Sequence[Candidate], *, started_at: datetime) -> Adopt | None:
-    """Return the record that a doubtful create has made, if a look-up shows it: by marker, or mail, name and time."""
+def recovered(
+    customer: Customer, candidates: Sequence[Candidate], *, started_at: datetime, undated: bool = False
+) -> Adopt | None:
+    """Return the record that a doubtful create has made, if a look-up shows it: by marker, or mail, name and time.
+
+    With `undated`, one record without a time is enough: for creates before which no record had mail and name.
+    """
     mine = [c for c in _distinct(candidates) if c.marker == customer.reference]
     if not mine:
         since = started_at - CLOCK_TOLERANCE
         email, name = normal_email(customer.email), normal_name(customer.full_name)
-        mine = [
+        alike = [
             c
             for c in _distinct(candidates)
             if c.adoptable
             and c.marker is None
-            and c.created_at is not None
-            and c.created_at >= since
             and email
             and email in map(normal_email, c.emails)
             and _same_name(normal_name(c.name), name)
         ]
+        mine = [c for c in alike if c.created_at is not None and c.created_at >= since]
+        if undated and not mine and len(alike) == 1 and alike[0].active and alike[0].created_at is None:
+            mine = alike
     if not mine:
         return None
     first = min(mine, key=lambda c: (c.created_at is None, c.created_at or started_at, c.provider_entity_id))

@@ -45,8 +45,10 @@ class Customers(Record):
         return await read_customer(self._api, self._id)
 
     async def put(self, metadata: Mapping[str, str]) -> None:
-        """Write the map."""
-        await self._api.send("PUT", "/customers", {"metadata": metadata}, id=self._id)
+        """Write the map by the documented PUT, and where nothing takes that, with the id in the path."""
+        body = {"metadata": metadata}
+        if await self._api.send("PUT", "/customers", body, id=self._id) is None:
+            await self._api.send("PUT", f"/customers/{quote(self._id, safe='')}", body)
 
 
 class Invoices(Record):

@@ -58,7 +58,7 @@ class PlatformApi:
         raise AssertionError(msg)
 
     async def send(self, method: str, path: str, body: Mapping[str, Any], **query: str) -> Any | None:
-        """Send JSON once and return the decoded answer, or None for 404. Raises GatewayError kinds."""
+        """Send JSON once and return the decoded answer, or None where nothing takes it. Raises GatewayError kinds."""
         return await self._ask(method, path, orjson.dumps(body), query)
 
     async def _ask(
@@ -70,14 +70,22 @@ class PlatformApi:
         read: Callable[[Reply], Any] = Reply.json,
     ) -> Any | None:
         try:
-            reply = await self._api.request(method, path, query=query, body=body, accept_error=_is_not_found)
-            return None if reply.status == 404 else read(reply)
+            taken = _is_not_found if body is None else _takes_nothing
+            reply = await self._api.request(method, path, query=query, body=body, accept_error=taken)
+            if reply.status >= 400:
+                return None
+            # A write may be answered with nothing.
+            return {} if body is not None and not reply.body.strip() else read(reply)
         except ConnectorError as error:
             raise _as_source_error(error) from error
 
 
 def _is_not_found(reply: Reply) -> bool:
     return reply.status == 404 and reply.is_json
+
+
+def _takes_nothing(reply: Reply) -> bool:
+    return reply.status in {404, 405}
 
 
 def _as_source_error(error: ConnectorError) -> GatewayError:

@@ -25,8 +25,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 async def read(request: web.Request, *, most: int) -> bytes:
     """Return the body. Raises PayloadTooLargeError, MalformedRequestError for a body that is cut, encoded or slow."""
-    if request.headers.getall(hdrs.CONTENT_ENCODING, ["identity"]) != ["identity"]:
-        raise MalformedRequestError("Content-Encoding must be identity")
+    require_plain(request)
     if request.content_length is not None and request.content_length > most:
         raise PayloadTooLargeError(f"at most {most} bytes are read here")
     parts: list[bytes] = []
@@ -43,6 +42,13 @@ async def read(request: web.Request, *, most: int) -> bytes:
     except (web.RequestPayloadError, asyncio.IncompleteReadError) as error:
         raise MalformedRequestError("the body is cut or wrongly encoded") from error
     return b"".join(parts)
+
+
+def require_plain(request: web.BaseRequest) -> None:
+    """Raise MalformedRequestError for a body in any encoding but `identity`: nothing is ever decompressed."""
+    named = request.headers.getall(hdrs.CONTENT_ENCODING, ())
+    if any(each.strip().lower() not in ("", "identity") for each in named):
+        raise MalformedRequestError("Content-Encoding must be identity")
 
 
 def media_type(request: web.Request) -> str:

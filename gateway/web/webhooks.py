@@ -21,6 +21,7 @@ from gateway.quarantine import Quarantine
 from gateway.registry import LiveSource, Registry
 from gateway.sources.signing import Headers, RefusalReason, SignatureRefusedError
 from gateway.web import problems
+from gateway.web.reading import require_plain
 from storage import Store
 from storage.errors import StorageError
 from storage.ids import new_id
@@ -130,9 +131,7 @@ class Door:
     async def _read(self, request: web.BaseRequest) -> bytes:
         """Return the raw body. Raises MalformedRequestError, PayloadTooLargeError."""
         headers = request.headers
-        if hdrs.CONTENT_ENCODING in headers and headers.getall(hdrs.CONTENT_ENCODING) != ["identity"]:
-            msg = "Content-Encoding must be identity"
-            raise MalformedRequestError(msg)
+        require_plain(request)
         length = request.content_length
         if length is not None and length > self.max_body_bytes:
             raise PayloadTooLargeError

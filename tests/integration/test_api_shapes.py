@@ -60,7 +60,7 @@ async def test_a_customer_that_was_seen_and_is_not_linked_has_no_integrations(ri
 
 
 async def test_a_customer_of_whom_nobody_has_spoken_is_not_found(who: Callers) -> None:
-    for customer in ("cust_1", "a%2Fb", "%C3%BC", "x" * 255):
+    for customer in ("cust_1", "a%2Fb", "%C3%BC", "x" * 255, "x" * 256, "a%00b", "%0A"):
         answer = await who.viewer.ask("GET", f"{API}/customers/{customer}/integrations")
         assert (answer.status, answer.code) == (404, "customer_not_found")
 

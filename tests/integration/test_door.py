@@ -157,6 +157,12 @@ async def test_what_cannot_be_read_is_malformed(rig: Rig, request_bytes: bytes) 
     assert (status, answer["code"]) == (400, "malformed_request")
 
 
+@pytest.mark.parametrize("named", ["identity", "Identity", ""])
+async def test_a_body_that_is_said_to_be_as_it_is_is_taken(rig: Rig, named: str) -> None:
+    await rig.add_flexprice()
+    assert (await post(rig, BODY, signed(rig) | {"Content-Encoding": named}))[0] == 202
+
+
 async def test_random_requests_get_an_answer_below_500_and_store_nothing(rig: Rig, rng: random.Random) -> None:
     """Whatever the bytes of headers and body: refused, and the gateway goes on."""
     await rig.add_flexprice()

@@ -97,7 +97,7 @@ async def test_a_customer_is_validated_before_any_request(desk: Desk) -> None:
 async def test_settings_become_policy_limits_and_recovery(desk: Desk) -> None:
     connector = desk.connector()
     assert connector.match_policy().match is MatchOn.EMAIL
-    assert (connector.limits().per_second, connector.limits().concurrency) == (5.0, 4)
+    assert (connector.limits().per_second, connector.limits().concurrency) == (10.0, 4)
     assert connector.recovery().replay_window is None
     assert connector.recovery().lookups == (5, 20, 60, 180, 600)
     changed = desk.connector(match="strict", recovery_lookups=[1, 2.5], requests_per_second=0.5, concurrency=1)

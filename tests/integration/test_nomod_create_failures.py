@@ -113,7 +113,7 @@ async def test_a_failing_server_may_have_written_whatever_it_says(desk: Desk, st
 
 @pytest.mark.parametrize("status", [200, 201, 204])
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"[]", b"{}", b'{"id":null}', b'{"id":7}', b'{"id":""}', b'{"id":"a b"}', b"{"]
+    "body", [b"", b"null", b"[]", b"{}", b'{"id":null}', b'{"id":true}', b'{"id":""}', b'{"id":"a b"}', b"{"]
 )
 async def test_an_answer_without_a_readable_id_may_have_written(desk: Desk, status: int, body: bytes) -> None:
     desk.nomod.faults.add(Fault(kind=FaultKind.REFUSE, route=POST, status=status, body=body))
@@ -121,6 +121,12 @@ async def test_an_answer_without_a_readable_id_may_have_written(desk: Desk, stat
         await desk.connector().create_customer(customer(), intent=desk.intent())
     assert failed.value.may_have_written
     assert len(desk.sent()) == 1
+
+
+@pytest.mark.parametrize("body", [b'{"id":7}', b'{"id":"7"}', b'{"data":{"id":"7"}}', b'{"customer":{"id":7}}'])
+async def test_the_id_is_read_wherever_an_answer_has_it(desk: Desk, body: bytes) -> None:
+    desk.nomod.faults.add(Fault(kind=FaultKind.REFUSE, route=POST, status=201, body=body))
+    assert (await desk.connector().create_customer(customer(), intent=desk.intent())).provider_entity_id == "7"
 
 
 async def test_the_fields_and_the_words_of_a_refusal_are_told_without_personal_data(desk: Desk) -> None:

@@ -254,6 +254,14 @@ async def test_a_customer_that_goes_between_list_and_read_is_no_answer(desk: Des
         await desk.connector().find_customers(customer(), intent=desk.intent())
 
 
+async def test_a_time_that_nothing_tells_stays_unknown(desk: Desk) -> None:
+    one = desk.nomod.seed(first_name="Mona", email="mona@example.com")
+    desk.nomod.hidden = frozenset({"created"})
+    desk.nomod.faults.add(Fault(kind=FaultKind.REFUSE, route=GET, status=405, body=b""))
+    (found,) = await desk.connector().find_customers(customer(), intent=desk.intent())
+    assert (found.provider_entity_id, found.created_at) == (one, None)
+
+
 @pytest.mark.parametrize("unset", ["empty", "null", "absent"])
 async def test_fields_without_a_value_are_read_however_they_are_shown(desk: Desk, unset: str) -> None:
     desk.nomod.unset = unset  # type: ignore[assignment]

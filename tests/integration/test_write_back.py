@@ -74,6 +74,16 @@ async def test_metadata_of_the_platforms_own_stays(rig: Rig, refuses: bool) -> N
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("status", [404, 405])
+async def test_where_nothing_takes_the_documented_put_the_id_goes_into_the_path(rig: Rig, status: int) -> None:
+    ada = rig.flexprice.add_customer(**ADA, metadata={"plan": "gold"})
+    rig.flexprice.faults.add(Fault(kind=FaultKind.REFUSE, route=PUT, status=status, body=b"no", times=9))
+    await rig.finalize(ada["id"])
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert rig.flexprice.customers[ada["id"]]["metadata"]["plan"] == "gold"
+
+
 async def test_metadata_that_the_platform_would_refuse_today_fails_the_write_back_and_not_the_link(rig: Rig) -> None:
     """A reserved key that was stored before it was validated makes every write fail; a person corrects it."""
     ada = rig.flexprice.add_customer(**ADA, metadata={"gstin": "not a number"})

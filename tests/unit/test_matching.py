@@ -123,3 +123,17 @@ def test_a_lost_create_is_recognized_by_mark_or_by_mail_name_and_time() -> None:
     assert (found.candidate.provider_entity_id, found.origin) == ("9", "created")
     assert recovered(ADA, [old], started_at=NOW) is None
     assert recovered(ADA, [record("7", name="Bob", created_at=NOW)], started_at=NOW) is None
+
+
+def test_a_record_without_a_time_is_the_lost_one_only_where_none_was_there_before() -> None:
+    """And only if it is the one that can be meant."""
+    timeless = record("9")
+    assert recovered(ADA, [timeless], started_at=NOW) is None
+    found = recovered(ADA, [timeless], started_at=NOW, undated=True)
+    assert found is not None
+    assert (found.candidate.provider_entity_id, found.origin) == ("9", "created")
+    others = [record("8", active=False), record("8", name="Bob"), record("8", email=None), record("8", adoptable=False)]
+    assert [recovered(ADA, [other], started_at=NOW, undated=True) for other in others] == [None] * len(others)
+    old = record("8", created_at=NOW - timedelta(days=1))
+    assert recovered(ADA, [timeless, old], started_at=NOW, undated=True) is None
+    assert recovered(ADA, [timeless, record("8")], started_at=NOW, undated=True) is None

@@ -5,7 +5,7 @@ from pydantic import Field
 from gateway.access import Role
 from gateway.errors import CustomerNotFoundError
 from gateway.operations.customers import CustomerView, Integrations
-from gateway.operations.values import EntityId, Text
+from gateway.operations.values import Text, is_entity_id
 from gateway.operations.views import Listed
 from gateway.web.api.endpoint import Call, endpoint
 from gateway.web.api.lists import ListQuery
@@ -25,11 +25,13 @@ async def list_customers(call: Call, *, query: CustomersQuery) -> Listed[Custome
 
 
 @endpoint("GET", "/customers/{customer_id}/integrations", role=Role.VIEWER, problems=(CustomerNotFoundError,))
-async def get_customer_integrations(call: Call, *, customer_id: EntityId) -> Integrations:
+async def get_customer_integrations(call: Call, *, customer_id: str) -> Integrations:
     """Show where a customer is linked.
 
     `integrations` is empty for a customer that was seen and is not linked.
     """
+    if not is_entity_id(customer_id):  # no customer has such an id, and that is all that there is to say
+        raise CustomerNotFoundError
     return await call.operations.customers.integrations(customer_id, call.scope)
 
 
