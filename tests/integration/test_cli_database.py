@@ -1,5 +1,6 @@
 """`db` and `secret`: backups that restore, pruning that counts, a key exchanged under a running gateway."""
 
+import asyncio
 import sqlite3
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway import keys
 from gateway.sources.signing import new_secret, sign
 from tests.harness import NOMOD, QUICKBOOKS, SOURCE, Rig, open_rig
 from tests.integration.cli_setup import Cli, cli_of
@@ -161,12 +163,13 @@ async def test_a_rotation_that_was_cut_before_it_had_changed_anything_goes_on_wi
 async def test_the_door_goes_on_during_a_rotation(rig: Rig, tmp_path: Path) -> None:
     """Sources keep on receiving in the second in which the gateway takes up the new key."""
     await rig.add_flexprice()
-    cli = cli_of(rig, tmp_path)
-    await cli.ok("secret", "rotate-key")
-    deadline = time.monotonic() + 3
-    async with aiohttp.ClientSession() as session:
-        number = 0
-        while time.monotonic() < deadline:
+    cli, registry = cli_of(rig, tmp_path), rig.gateway.app[keys.REGISTRY]
+    number, last = 0, 10
+    async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as session:
+        rotation = group.create_task(cli.ok("secret", "rotate-key"))
+        while number < last:
+            if not rotation.done() or registry._version != await rig.store.config_version():
+                last = number + 10  # until the gateway has the new key, and a little longer
             number += 1
             body = b'{"event_type":"customer.created","customer":{"id":"cust_1"}}'
             moment = int(time.time())

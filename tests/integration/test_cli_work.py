@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import NOMOD, QUICKBOOKS, SOURCE, Rig
-from tests.integration.cli_setup import Cli, cli_of, interrupt
+from tests.integration.cli_setup import PATIENCE, Cli, cli_of, interrupt
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ async def test_keys_are_made_shown_once_used_and_revoked(cli: Cli, rig: Rig) -> 
     listed = (await cli.json("key", "list", "--tenant-id", "tenant_123"))["items"]
     assert [(key["key_id"], key["status"]) for key in listed] == [(made["key_id"], "active")]
     assert (await cli.json("key", "revoke", "reader"))["status"] == "revoked"
-    deadline = time.monotonic() + 4
+    deadline = time.monotonic() + PATIENCE
     while (await rig.api("GET", "/api/v1/deliveries", **headers))[0] != 401:
         assert time.monotonic() < deadline, "a revoked key is still taken"
         await asyncio.sleep(0.05)

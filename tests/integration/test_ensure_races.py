@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from connectors.testing.simulator import Call, Fault, FaultKind, Moment
-from tests.harness import Rig
+from tests.harness import PATIENCE, Rig
 
 EMAIL = "office@example.com"
 LOOKUP, CREATE = "GET /v1/customers", "POST /v1/customers"
@@ -68,7 +68,7 @@ async def test_a_record_that_is_being_made_is_not_adopted_by_a_namesake(rig: Rig
     async def hold(call: Call, moment: Moment) -> None:
         if call.route == CREATE and moment is Moment.AFTER and not made.is_set():
             made.set()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await linked.wait()
 
     rig.nomod.hook = hold
