@@ -6,7 +6,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +19,7 @@ from gateway import logs
 from gateway.sandbox.scenario import Scenario, Step
 from gateway.sandbox.world import World
 from gateway.settings import LogFormat, LogLevel
-from storage.records import DeliveryStatus, MappingStatus
+from storage.records import DeliveryStatus, EntityMapping, MappingStatus
 
 PATIENCE_SECONDS = 45.0
 KEPT_PORT = 8080
@@ -113,6 +114,20 @@ async def _doubled(world: World, scenario: Scenario) -> list[str]:
     page = await world.store.list_mappings(limit=200, status=MappingStatus.LINKED)
     records = [(mapping.connection, mapping.provider_entity_id) for mapping in page.items]
     wrong += [f"record {record} is linked twice" for record in set(records) if records.count(record) > 1]
+    return [*wrong, *_misbilled(world, page.items)]
+
+
+def _misbilled(world: World, linked: Sequence[EntityMapping]) -> list[str]:
+    """Compare Nomod's invoices with the platforms': each there once, with the same sum."""
+    billed = {mapping.provider_entity_id: mapping for mapping in linked if mapping.entity_type == "invoice"}
+    wrong = [f"Nomod's invoice {record} is linked to nothing" for record in world.nomod.invoices.keys() - billed.keys()]
+    for record, mapping in billed.items():
+        platform = world.tirdad if mapping.source == "tirdad-sandbox" else world.flexprice
+        ours, made = Decimal(platform.invoices[mapping.entity_id]["total"]), world.nomod.invoices.get(record or "")
+        if made is None or made["bill"].amount != ours:
+            wrong.append(
+                f"{mapping.entity_id}: {made['bill'].amount if made else 'nothing'} at Nomod instead of {ours}"
+            )
     return wrong
 
 
@@ -123,8 +138,9 @@ async def _unwritten(world: World) -> list[str]:
         platform = {"flexprice-sandbox": world.flexprice, "tirdad-sandbox": world.tirdad}.get(mapping.source)
         if platform is None:
             continue
-        metadata = platform.customers[mapping.entity_id].get("metadata") or {}
-        if metadata.get(f"{mapping.connector}_customer_id") != mapping.provider_entity_id:
+        kind = mapping.entity_type
+        told = (platform.customers if kind == "customer" else platform.invoices)[mapping.entity_id]
+        if (told.get("metadata") or {}).get(f"{mapping.connector}_{kind}_id") != mapping.provider_entity_id:
             wrong.append(f"{mapping.entity_id}: the platform does not know its {mapping.connector} record")
     return wrong
 
@@ -145,10 +161,14 @@ def _table(steps: Iterable[Step]) -> Table:
 
 
 def _verdict(console: Console, world: World, steps: list[Step], wrong: list[str], seconds: float) -> None:
-    made = sum(1 for call in world.nomod.calls if call.method == "POST" and call.worked)
+    made = sum(1 for call in world.nomod.calls if call.route == "POST /v1/customers" and call.worked)
+    bills = [(one["bill"], world.nomod.invoice_status(one)) for one in world.nomod.invoices.values()]
+    open_ones = sum((bill.amount for bill, status in bills if status == "unpaid"), Decimal())
+    cancelled = sum(1 for _, status in bills if status == "cancelled")
     posted = sum(1 for call in world.quickbooks.calls if call.route.endswith("/customer") and call.method == "POST")
     console.print(
-        f"{len(steps)} webhooks · Nomod: {len(world.nomod.customers)} contacts ({made} created) · "
+        f"{len(steps)} webhooks · Nomod: {len(world.nomod.customers)} contacts ({made} created), "
+        f"{len(bills)} invoices ({open_ones:,.2f} AED open, {cancelled} cancelled) · "
         f"QuickBooks: {len(world.quickbooks.customers)} customers ({posted} create requests, lost answers repeated "
         f"under the same request id) · {seconds:.1f} s"
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from connectors.testing.faults import Fault, FaultKind
 from gateway.sandbox.flexprice import FlexpriceSimulator, Shape
+from gateway.sandbox.flexprice_bills import Line
 from gateway.sandbox.sender import Sent
 from gateway.sandbox.world import World
 
@@ -61,6 +62,7 @@ class Scenario:
         world, flexprice = self.world, self.world.flexprice
         grace = flexprice.add_customer(name="Grace Hopper", email="grace@example.com")
         world.nomod.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v1/customers"))
+        world.nomod.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v1/invoices"))
         world.quickbooks.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v3/company/*/customer"))
         await self._bill(
             flexprice, flexprice.add_invoice(grace["id"]), "both providers create, and both answers are lost"
@@ -83,6 +85,11 @@ class Scenario:
             expected="needs_review",
         )  # fmt: skip
         self.customers["office@example.com"] = "2/1"
+        billed = flexprice.add_invoice(
+            grace["id"], lines=(Line("Compiler licence", "300.10", "7"), Line("Support", "99.95", "1")), discount="50.01",
+            credits_applied="0.03", tax="17.50",
+        )  # fmt: skip
+        await self._bill(flexprice, billed, "lines, a discount, credits and tax: the same sum at Nomod, to the fils")
         voided = flexprice.add_invoice(grace["id"])
         event = flexprice.event("invoice.update.finalized", voided["id"])
         flexprice.void_invoice(voided["id"])
