@@ -85,10 +85,8 @@ class Scenario:
             expected="needs_review",
         )  # fmt: skip
         self.customers["office@example.com"] = "2/1"
-        billed = flexprice.add_invoice(
-            grace["id"], lines=(Line("Compiler licence", "300.10", "7"), Line("Support", "99.95", "1")), discount="50.01",
-            credits_applied="0.03", tax="17.50",
-        )  # fmt: skip
+        lines = (Line("Compiler licence", "300.10", "7"), Line("Support", "99.95", "1"))
+        billed = flexprice.add_invoice(grace["id"], lines=lines, discount="50.01", credits_applied="0.03", tax="17.50")
         await self._bill(flexprice, billed, "lines, a discount, credits and tax: the same sum at Nomod, to the fils")
         voided = flexprice.add_invoice(grace["id"])
         event = flexprice.event("invoice.update.finalized", voided["id"])
