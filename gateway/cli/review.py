@@ -31,8 +31,8 @@ COLUMNS = {
     "kind": "kind", "candidates": "count", "status": "status", "reason": "reason",
 }  # fmt: skip
 CANDIDATES = {
-    "record": "provider_entity_id", "name": "name", "email": "email", "phone": "phone", "active": "active",
-    "why": "why",
+    "record": "provider_entity_id", "name": "name", "email": "email", "phone": "phone", "total": "total",
+    "active": "active", "why": "why",
 }  # fmt: skip
 
 
@@ -90,12 +90,13 @@ def show(
         return
     candidates, customer = found.pop("candidates"), found.pop("customer") or {}
     output.print_facts(found)
-    rows = [{**customer, "provider_entity_id": "(the customer)", "active": None, "why": found["source"]}]
-    output.print_titled("The customer and the candidates:", [*(rows if customer else []), *candidates], CANDIDATES)
+    kind = found["entity_type"].replace("_", " ")
+    rows = [{**customer, "provider_entity_id": f"(the {kind})", "active": None, "why": found["source"]}]
+    output.print_titled(f"The {kind} and the candidates:", [*(rows if customer else []), *candidates], CANDIDATES)
     if found["status"] == "open":
         resolve_it = f"ledgergate review resolve {review_id} --decision"
         output.line("\nDecide:")
-        output.line(f"  {resolve_it} adopt --provider-entity-id ID   link the customer to that record")
+        output.line(f"  {resolve_it} adopt --provider-entity-id ID   link that record")
         output.line(f"  {resolve_it} create                          make a new record at the provider")
         output.line(f"  {resolve_it} ignore                          do nothing; the job is cancelled")
 

@@ -16,8 +16,12 @@ from gateway.console.words import (
 )
 from gateway.operations.deliveries import DeliveryDetail
 from gateway.operations.jobs import AttemptView, JobDetail
-from gateway.pipeline.dispatch import WRITE_BACK
+from gateway.pipeline.dispatch import ENSURE_INVOICE, WRITE_BACK
+from gateway.pipeline.work import CUSTOMER
 from storage.records import DeliveryStatus, JobStatus
+
+FOLLOWING = (ENSURE_INVOICE, WRITE_BACK)
+"""Jobs that follow another, and are not dispatched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +84,10 @@ def _dispatched(delivery: DeliveryDetail, jobs: Sequence[JobDetail]) -> list[Ste
         tone, shape = (BAD, "cross") if delivery.status is DeliveryStatus.FAILED else (QUIET, "dash")
         said = Said(word=str(delivery.status).replace("_", " ").capitalize(), shape=shape, tone=tone)
         return [Step(title="Dispatched", at=delivery.received_at, said=said, detail=delivery.reason or "")]
-    starts = sorted({job.created_at for job in jobs if job.kind != WRITE_BACK})
+    starts = sorted({job.created_at for job in jobs if job.kind not in FOLLOWING})
     steps = []
     for number, start in enumerate(starts):
-        begun = [job for job in jobs if job.created_at == start and job.kind != WRITE_BACK]
+        begun = [job for job in jobs if job.created_at == start and job.kind not in FOLLOWING]
         names = ", ".join(sorted(job.connection or job.source for job in begun))
         title = "Dispatched" if number == 0 else "Dispatched again"
         steps.append(
@@ -99,8 +103,9 @@ def _worked(jobs: Sequence[JobDetail]) -> list[Step]:
             steps.append(_attempt(job, attempt))
             decision = attempt.decision or {}
             if decision.get("decision") == "link":
+                page = f"/customers/{job.entity_id}" if job.entity_type == CUSTOMER else f"/jobs/{job.job_id}"
                 steps.append(
-                    Step(title=f"Mapped{_on(job)}", at=attempt.finished_at, path=f"/customers/{job.entity_id}",
+                    Step(title=f"Mapped{_on(job)}", at=attempt.finished_at, path=page,
                          said=Said(word="Linked", shape="check", tone=GOOD),
                          detail=f"{job.entity_id} is {decision.get('record')}")
                 )  # fmt: skip

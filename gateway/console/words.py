@@ -50,12 +50,16 @@ _OUTCOME = {
     "paused": Said(word="Connection paused", shape="pause", tone=WARN),
     "failed": Said(word="Failed", shape="cross", tone=BAD),
 }
-_KINDS = {"ensure_customer": "Customer", "write_back": "Write-back", "check_mapping": "Mapping check"}
+_KINDS = {
+    "ensure_customer": "Customer", "ensure_invoice": "Invoice", "void_invoice": "Voiding an invoice",
+    "write_back": "Write-back", "check_mapping": "Mapping check",
+}  # fmt: skip
 _ORIGINS = {
     "created": "created by ledgergate",
     "adopted_email": "adopted: same e-mail",
     "adopted_name": "adopted: same name",
     "adopted_marker": "adopted: own mark",
+    "adopted_number": "adopted: same number",
     "adopted_inactive": "adopted: reactivated",
     "hint": "named by the platform",
     "operator": "chosen by a person",
@@ -66,6 +70,7 @@ _REVIEWS = {
     "outcome_unknown": "Was it created?",
     "stale": "The linked record is gone",
     "conflict": "The provider refuses a duplicate",
+    "amount_differs": "The sums differ",
     "lookup_impossible": "The look-up is not possible",
     "placeholder_email": "A made-up e-mail address",
 }
@@ -123,6 +128,7 @@ def decision_said(decision: Mapping[str, Any] | None) -> str:
         "linked": f"Linked to {record} already.",
         "ask": f"Asked a person: {why}.",
         "create": f"Create: {why}.",
+        "void": f"{record}: {why}.",
         "look_again": f"Look again: {why}.",
         "write_back": f"The platform was told: {why}.",
     }

@@ -19,6 +19,7 @@ from gateway.operations.accounts import account_view, keep_account, require_same
 from gateway.operations.consents import Consents
 from gateway.operations.sources import require_scope
 from gateway.operations.times import stamp
+from gateway.pipeline.invoices import NOT_OFFERED
 from gateway.plugins import connector_plugins
 from gateway.secrets import Vault
 from storage import Store
@@ -27,6 +28,7 @@ from storage.records import EVERYWHERE, ConnectionRow, JobStatus, Scope
 
 log = structlog.get_logger("ledgergate.connections")
 
+NO_INVOICES = "the account has no API for invoices ({}): customers are made, invoices are left out"
 PAUSED_BY_OPERATOR = "paused_by_operator"
 CHECK_SECONDS = 90.0
 RUNNING_SECONDS = 5.0
@@ -72,11 +74,15 @@ class Connections:
 
     async def list(self, scope: Scope = EVERYWHERE) -> list[dict[str, Any]]:
         """Return all connections of the scope, by name."""
-        return [connection_view(row) for row in await self._store.list_connections(scope)]
+        return [await self._view(row) for row in await self._store.list_connections(scope)]
 
     async def get(self, name: str, scope: Scope = EVERYWHERE) -> dict[str, Any]:
         """Return one connection. Raises NotFoundError."""
-        return connection_view(await self.row(name, scope))
+        return await self._view(await self.row(name, scope))
+
+    async def _view(self, row: ConnectionRow) -> dict[str, Any]:
+        told = await self._store.get_fact(f"connection:{row.name}", NOT_OFFERED)
+        return {**connection_view(row), "warnings": [NO_INVOICES.format(told)] if told else []}
 
     async def put(self, spec: ConnectionSpec, *, actor: str, scope: Scope = EVERYWHERE) -> dict[str, Any]:
         """Upsert a connection; the view's `change` says `created`, `updated` or `unchanged`, `fields` what differs.

@@ -46,6 +46,10 @@ class MappingView(View):
     origin: str | None = Field(description="`created`, `adopted_…`, `hint` or `operator`.")
     why: str | None
     shared: bool = Field(description="Whether other customers may have the same record.")
+    details: dict[str, Any] | None = Field(
+        description="What was left out or altered (`warnings`); of an invoice also `number`, `total`, `currency`,"
+        " `url`, `customer_record`, and `voided_at` once it is void."
+    )
     synced_at: datetime | None
     written_back_at: datetime | None = Field(description="When the platform was told.")
     created_at: datetime

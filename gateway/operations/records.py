@@ -3,7 +3,10 @@
 from typing import Any
 
 from connectors.base import Connector
+from connectors.invoices import InvoiceSync
 from gateway.errors import RecordTakenError, RecordUnknownError
+from gateway.pipeline.dispatch import INVOICE
+from gateway.pipeline.work import CUSTOMER
 from gateway.registry import Registry
 from storage import Store
 from storage.records import MappingKey
@@ -25,10 +28,14 @@ class Records:
         ConnectorError kinds when asking failed: nothing is known then, and the caller changes nothing.
         """
         connector = self._connector(connection)
-        if connector is None or entity_type != "customer" or not knows_records(type(connector)):
+        if entity_type == INVOICE and isinstance(connector, InvoiceSync):
+            found: object = await connector.get_invoice(provider_entity_id)
+        elif connector is None or entity_type != CUSTOMER or not knows_records(type(connector)):
             return False
-        if await connector.get_customer(provider_entity_id) is None:
-            msg = f"{connector.title} has no customer {provider_entity_id}"
+        else:
+            found = await connector.get_customer(provider_entity_id)
+        if found is None:
+            msg = f"{connector.title} has no {entity_type} {provider_entity_id}"
             raise RecordUnknownError(msg)
         return True
 

@@ -27,7 +27,7 @@ class Decision(StrEnum):
 
 
 class CandidateView(View):
-    """A record at the provider which may be the customer."""
+    """A record at the provider which may be the one that is looked for: a customer or an invoice."""
 
     provider_entity_id: str
     name: str | None
@@ -35,18 +35,24 @@ class CandidateView(View):
     phone: str | None
     active: bool
     kind: str | None
+    number: str | None = Field(default=None, description="Of an invoice: the number it is filed under.")
+    total: str | None = Field(default=None, description="Of an invoice: its sum with its currency.")
+    state: str | None = Field(default=None, description="Of an invoice: `open`, `paid`, `void`.")
     why: str = Field(description="Why it is a candidate, or why it was left.")
     created_at: str | None = Field(description="The provider's own time.")
 
 
 class AskedAbout(View):
-    """The billing customer as the platform had it when the question was asked."""
+    """The billing customer, or the invoice, as the platform had it when the question was asked."""
 
     customer_id: str | None
     name: str | None
     email: str | None
     phone: str | None
     currency: str | None
+    invoice_id: str | None = None
+    number: str | None = Field(default=None, description="Of an invoice: its number.")
+    total: str | None = Field(default=None, description="Of an invoice: the platform's sum with its currency.")
 
 
 class ReviewView(View):
@@ -60,7 +66,9 @@ class ReviewView(View):
     connection: str | None
     entity_type: str
     entity_id: str | None
-    kind: str = Field(description="`ambiguous`, `outcome_unknown`, `stale`, `conflict`, `inactive`, …")
+    kind: str = Field(
+        description="`ambiguous`, `outcome_unknown`, `stale`, `conflict`, `inactive`, `amount_differs`, …"
+    )
     reason: str
     candidates: Sequence[CandidateView]
     customer: AskedAbout | None

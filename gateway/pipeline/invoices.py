@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import orjson
 from pydantic import TypeAdapter
 
 from connectors.errors import AmountInexactError, ConfigurationError, NotOfferedError, StaleCustomerError
@@ -161,7 +160,10 @@ class EnsureInvoice(Ensure):
     async def __call__(self, work: Work) -> Result:
         """Run one attempt. An account without invoices ends it as ignored; a customer that is gone is looked at."""
         try:
-            return await super().__call__(work)
+            result = await super().__call__(work)
+            if result.link is not None:
+                await self._tell(work, "")
+            return result
         except RefusedError as refused:
             if isinstance(refused.error, NotOfferedError):
                 return await self._not_offered(work, refused.error, refused.intent)
@@ -180,11 +182,15 @@ class EnsureInvoice(Ensure):
         job = work.claimed.job
         return Event(type=ENSURE_INVOICE, trigger=Trigger.INVOICE_FINALIZED, subject=job.entity_id)
 
+    async def _tell(self, work: Work, detail: str) -> None:
+        """Keep what the connection warns of: empty once an invoice was made after all."""
+        owner = f"connection:{work.claimed.job.connection}"
+        if (await self.store.get_fact(owner, NOT_OFFERED) or "") != detail:
+            await self.store.put_fact(owner, NOT_OFFERED, detail, now=self.now())
+
     async def _not_offered(self, work: Work, error: NotOfferedError, refused: Intent | None) -> Result:
         """Book nothing, and say so on the connection: the customer's sync must not suffer."""
-        owner, now = f"connection:{work.claimed.job.connection}", self.now()
-        told = orjson.dumps({"at": now.isoformat(), "detail": error.detail}).decode()
-        await self.store.put_fact(owner, NOT_OFFERED, told, now=now)
+        await self._tell(work, error.detail)
         result = ignored(f"the provider's account has no invoices: {error.detail}")
         return result if refused is None else replace(result, close_intent=refused.intent_id, intent_result="refused")
 
@@ -235,7 +241,8 @@ def check_sums(invoice: Invoice) -> None:
 def shown_invoice(invoice: Invoice) -> dict[str, str]:
     """Return what a person sees of the invoice beside the candidates of a review."""
     return {
-        "customer_id": invoice.customer_id, "invoice_id": invoice.invoice_id, "number": invoice.number,
+        "customer_id": invoice.customer_id, "invoice_id": invoice.invoice_id,
+        "name": f"Invoice {invoice.number or invoice.invoice_id}", "number": invoice.number,
         "total": money(invoice.total, invoice.currency), "currency": invoice.currency,
         "due_on": invoice.due_on.isoformat() if invoice.due_on else "",
     }  # fmt: skip

@@ -277,7 +277,7 @@ async def test_a_removed_connection_is_gone_its_waiting_jobs_are_cancelled_and_i
     answer = await who.administrator.ask("DELETE", f"{API}/connections/{NOMOD}")
     assert (answer.status, answer.json["status"], answer.json["cancelled_jobs"]) == (200, "removed", 1)
     assert (await who.viewer.ask("GET", f"{API}/connections/{NOMOD}")).status == 404
-    assert len(await who.viewer.items("/mappings")) == 1
+    assert len(await who.viewer.items("/mappings")) == 2  # the customer and its invoice
     assert (await who.administrator.ask("DELETE", f"{API}/connections/{NOMOD}")).status == 404
 
 

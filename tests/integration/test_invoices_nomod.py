@@ -160,3 +160,30 @@ async def test_an_account_without_invoices_costs_the_customer_nothing(rig: Rig, 
     await rig.check(all_linked=True)
     assert (await rig.delivery(delivery)).status is DeliveryStatus.PROCESSED
     assert not rig.nomod.invoices
+    warned = (await rig.api("GET", f"/api/v1/connections/{NOMOD}"))[1]["warnings"]
+    [warning] = warned
+    assert warning.startswith(f"the account has no API for invoices (HTTP {status} for /v1/invoices)")
+    rig.nomod.faults.clear()
+    await rig.finalize(next(iter(rig.flexprice.customers)))
+    await rig.finish()
+    assert len(rig.nomod.invoices) == 1
+    assert (await rig.api("GET", f"/api/v1/connections/{NOMOD}"))[1]["warnings"] == []
+
+
+async def test_the_api_shows_invoices_and_their_reviews(rig: Rig) -> None:
+    rig.nomod.account_tax = Decimal(5)
+    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
+    await rig.finish()
+    [review] = (await rig.api("GET", "/api/v1/reviews"))[1]["items"]
+    assert (review["kind"], review["entity_type"]) == ("amount_differs", "invoice")
+    assert review["customer"]["total"] == "1500.00 AED"
+    assert review["candidates"][0]["total"] == "1575.00 AED"
+    assert review["candidates"][0]["number"] == review["customer"]["number"]
+    made = review["candidates"][0]["provider_entity_id"]
+    path = f"/api/v1/reviews/{review['review_id']}/resolve"
+    assert (await rig.api("POST", path, {"decision": "adopt", "provider_entity_id": made[::-1]}))[0] == 422
+    assert (await rig.api("POST", path, {"decision": "adopt", "provider_entity_id": made}))[0] == 200
+    await rig.finish()
+    [mapping] = (await rig.api("GET", "/api/v1/mappings?entity_type=invoice"))[1]["items"]
+    assert (mapping["provider_entity_id"], mapping["status"], mapping["origin"]) == (made, "linked", "operator")
+    assert mapping["details"]["url"] == rig.nomod.invoices[made]["url"]

@@ -81,14 +81,21 @@ def lines(review: ReviewView) -> list[Line]:
     asked, found = review.customer, list(review.candidates)
     name, email, phone = (asked.name or "", asked.email or "", asked.phone or "") if asked else ("", "", "")
 
+    number, total = (asked.number or "", asked.total or "") if asked else ("", "")
     table = [
         Line(name="Name", customer=name, cells=_cells(name, [each.name or "" for each in found], normal_name)),
         Line(name="E-mail", customer=email, cells=_emails(email, found)),
         Line(name="Phone", customer=phone, cells=_cells(phone, [each.phone or "" for each in found], _digits)),
-        Line(name="State", customer="", cells=[Cell(text="active" if each.active else "inactive") for each in found]),
+        Line(name="Number", customer=number, cells=_cells(number, [each.number or "" for each in found], str)),
+        Line(name="Sum", customer=total, cells=_cells(total, [each.total or "" for each in found], str)),
+        Line(name="State", customer="", cells=[Cell(text=_state(each)) for each in found]),
         Line(name="Kind", customer="", cells=[Cell(text=each.kind or "") for each in found]),
     ]
     return [line for line in table if line.customer or any(cell.text for cell in line.cells)]
+
+
+def _state(found: CandidateView) -> str:
+    return found.state or ("active" if found.active else "inactive")
 
 
 def _emails(email: str, found: list[CandidateView]) -> list[Cell]:

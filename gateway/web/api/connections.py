@@ -37,6 +37,7 @@ class ConnectionView(Shown):
     settings: dict[str, Any] = Field(description="`invoice_sync`, and the public part of `config`.")
     secrets: Sequence[str] = Field(description="The names of the secrets that are stored.")
     account: dict[str, Any] | None = Field(description="The provider's account, as the last check saw it.")
+    warnings: Sequence[str] = Field(description="What jobs have met and an operator should know.")
     created_at: str
     updated_at: str
 
