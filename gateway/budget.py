@@ -1,70 +1,280 @@
-"""A connection's budget of requests: rate, concurrency, and a pause that the provider has asked for."""
+"""A connection's budget of requests, shared with all other processes: rate and requests under way.
+
+Slots are taken from the store for all that wait at the moment. A process with much to do that finds no other hands them
+out by itself and tells the store twice a second, so that one process alone pays nearly nothing. What was taken and not
+used is gone a moment later by itself, and so are the places of a process that has died. The rules: gateway/slots.py.
+"""
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from copy import copy
+from datetime import datetime
+from typing import Any
 
+from connectors.errors import RateLimitedError
 from connectors.models import Limits
+from gateway.breaker import Breaker
+from gateway.slots import ALONE, SECOND, Grant, Wish, grant, lateness, windows_of
+from storage import Store
+from storage.errors import StorageError
+from storage.scalars import micros
+
+LONGEST_WAIT = 30.0
+"""Seconds that a request waits for a pause to end; when it takes longer, its job comes again later."""
+BEAT = 1.0
+"""Seconds after which a process with requests under way says that it is there."""
+LOOK_AGAIN = 0.1
+"""Seconds after which it looks whether another process has given up a place."""
+NEARLY_OVER = 30_000
+"""Microseconds before the end of its time alone at which a process asks for more."""
+STORE_AWAY = 1.0
+MOST_SPARE = 50
+OFFSET_LASTS = 10.0
 
 
 class Budget:
-    """A limiter for one connection in one process: evenly spaced starts, a cap on requests under way.
-
-    The rate is the smaller of the limits per second and per minute. `clock` is monotonic seconds.
-    """
+    """A limiter for one connection. `clock` is monotonic seconds; `store_time` stands for the store's, in tests."""
 
     def __init__(
         self,
+        connection: str,
         limits: Limits,
         *,
+        store: Store,
+        breaker: Breaker,
+        owner: str,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        store_time: Callable[[], datetime] | None = None,
     ) -> None:
-        rates = [limits.per_second] + ([limits.per_minute / 60] if limits.per_minute else [])
-        self._interval = 1 / max(min(rates), 1e-6)
-        self._burst = max(1.0, min(limits.per_second, float(limits.concurrency)))
-        self._places = asyncio.Semaphore(max(1, limits.concurrency))
-        self.under_way = 0
-        """How many requests are sent, and not answered yet."""
-        self._clock, self._sleep = clock, sleep
-        self._next = 0.0
-        self.held_until = 0.0
+        self.windows = windows_of(limits)
+        self._connection, self._concurrency = connection, max(1, limits.concurrency)
+        self._store, self._breaker, self._owner = store, breaker, owner
+        self._clock, self._sleep, self._store_time = clock, sleep, store_time
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._busy = self._places = 0
+        self._slots: deque[tuple[int, int]] = deque()
+        self._server: asyncio.Task[None] | None = None
+        self._stirred = asyncio.Event()
+        self._offset = _Offset()
+        self._asked, self._begun, self._lead = float("-inf"), 0, 0
+        self._alone_until = 0
+        self._own: Any = None
+        """While it is alone: what the store would note."""
+        self._used: list[tuple[int, int]] = []
 
     @property
     def held_for(self) -> float:
         """Return for how many seconds more the provider wants nothing."""
-        return max(0.0, self.held_until - self._clock())
+        return self._breaker.held_for
+
+    @property
+    def under_way(self) -> int:
+        """Return how many requests this process has sent that were not answered yet."""
+        return self._busy
 
     @property
     def queue_for(self) -> float:
-        """Return for how many seconds a request would wait now because of the rate."""
-        return max(0.0, self._next - self._clock())
+        """Return for how many seconds the next request of this process waits for the rate."""
+        return max(0.0, (self._slots[0][0] - self._store_now()) / SECOND) if self._slots else 0.0
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing for so long, in all processes."""
+        self._breaker.hold(seconds)
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait for a place and for the rate."""
-        async with self._places:
-            while True:
-                now = self._clock()
-                if self.held_until > now:
-                    await self._sleep(self.held_until - now)
-                    continue
-                earliest = now - self._interval * (self._burst - 1)
-                self._next = max(self._next, earliest)
-                wait = self._next - now
-                self._next += self._interval
-                if wait > 0:
-                    await self._sleep(wait)
-                    if self.held_until > self._clock():
-                        continue
-                break
-            self.under_way += 1
-            try:
-                yield
-            finally:
-                self.under_way -= 1
+        """Wait for a place and for the rate. Raises RateLimitedError when the provider wants a long pause."""
+        await self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
 
-    def hold(self, seconds: float) -> None:
-        """Send nothing for so long, at most a day."""
-        self.held_until = max(self.held_until, self._clock() + min(seconds, 86_400.0))
+    def close(self) -> None:
+        """Let nobody in any more."""
+        if self._server is not None:
+            self._server.cancel()
+
+    # Who waits, and who serves them ----------------------------------------------------------------------------
+
+    async def _enter(self) -> None:
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        self._stirred.set()
+        if self._server is None:
+            self._server = asyncio.create_task(self._serve(), name=f"budget-{self._connection}")
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            elif not place.cancelled() and place.exception() is None:  # it was let in at the same moment
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self._busy -= 1
+        self._stirred.set()
+
+    async def _serve(self) -> None:
+        """Let in who waits, in turn; ends when nobody waits and nothing is under way."""
+        try:
+            while self._waiting or self._busy or self._alone_until:
+                if self._alone_until and (self._is_over() or not (self._waiting or self._busy)):
+                    await self._ask()
+                elif not self._waiting:
+                    if not await self._stirs(BEAT if not self._alone_until else ALONE / SECOND / 2):
+                        await self._take()
+                elif self._breaker.held_for > 0:
+                    await self._wait_out(self._breaker.held_for)
+                elif self._busy >= self._places or not self._slots:
+                    await self._take()
+                    if self._busy >= self._places:
+                        await self._stirs(LOOK_AGAIN)
+                else:
+                    await self._use_next()
+        except Exception as error:  # noqa: BLE001 - told to whoever waits
+            self._refuse(error)
+        finally:
+            self._server = None
+
+    async def _use_next(self) -> None:
+        """Wait for the next slot, and let one in; a slot that is over by now is lost."""
+        at, count = self._slots[0]
+        now = self._store_now()
+        ahead = at - now
+        if ahead > 0:
+            over = self._alone_until - NEARLY_OVER - now if self._alone_until else ahead
+            await self._sleep(min(ahead, over) / SECOND)
+            return
+        self._slots.popleft()
+        if -ahead > lateness(self.windows):
+            return
+        if count > 1:
+            self._slots.appendleft((at, count - 1))
+        place = self._waiting.popleft()
+        if not place.done():
+            self._busy += 1
+            self._begun += 1
+            place.set_result(None)
+
+    async def _wait_out(self, seconds: float) -> None:
+        self._slots.clear()
+        if seconds > LONGEST_WAIT:
+            self._refuse(RateLimitedError("the provider has asked for a pause", retry_after=seconds))
+        else:
+            await self._sleep(min(seconds, BEAT))
+
+    def _refuse(self, error: Exception) -> None:
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_exception(copy(error))
+
+    async def _stirs(self, seconds: float) -> bool:
+        """Return whether somebody came or left within so many seconds."""
+        self._stirred.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stirred.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # The share of this process ---------------------------------------------------------------------------------
+
+    async def _take(self) -> None:
+        """Take what this process gets: by itself while it is alone, else from the store."""
+        if not self._alone_until:
+            await self._ask()
+            return
+        wish = Wish(owner=self._owner, busy=self._busy, waiting=len(self._waiting), holding=self._holding())
+        self._own, got = self._decide(wish, self._own, self._store_now())
+        self._used += got.slots
+        self._get(got)
+
+    async def _ask(self) -> None:
+        """Tell the store what was handed out and what is wanted, and take it. A store that is away is waited for."""
+        began, late = self._clock(), lateness(self.windows)
+        passed, begun, used = began - self._asked, self._begun, tuple(self._used)
+        wish = Wish(
+            owner=self._owner, busy=self._busy, waiting=len(self._waiting), holding=self._holding(), used=used,
+            lead=self._lead,
+            spare=min(MOST_SPARE, int(begun * late / SECOND / max(passed, late / SECOND))),
+            alone=bool(self.windows) and begun > 0 and passed < 2 * ALONE / SECOND,
+        )  # fmt: skip
+
+        def change(state: Any, now: datetime) -> tuple[Any, tuple[Any, Grant]]:
+            own, got = self._decide(wish, state, micros(now))
+            return own, (own, got)
+
+        given = self._store_time() if self._store_time is not None else None
+        try:
+            (own, got), told, circuit = await self._store.change_budget(self._connection, change, now=given)
+        except StorageError:
+            self._alone_until = 0
+            self._slots.clear()
+            await self._sleep(STORE_AWAY)
+            return
+        took = round((self._clock() - began) * SECOND)
+        self._lead = min(SECOND, took + took // 4) if took > late // 2 else 0
+        self._offset.note(micros(told) - round(began * SECOND), at=began)
+        if self._alone_until and micros(told) >= self._alone_until:
+            self._slots.clear()  # told too late: others may have taken them
+        self._asked, self._begun = began, self._begun - begun
+        self._used = self._used[len(used) :]
+        self._own, self._alone_until = own, got.alone_until
+        self._breaker.heard(circuit)
+        self._get(got)
+
+    def _decide(self, wish: Wish, state: Any, now: int) -> tuple[Any, Grant]:
+        return grant(state, wish, windows=self.windows, concurrency=self._concurrency, now=now)
+
+    def _get(self, got: Grant) -> None:
+        self._places = got.places
+        self._slots.extend(got.slots)
+
+    def _holding(self) -> int:
+        """Return how many slots are left that are not over."""
+        over = self._store_now() - lateness(self.windows)
+        while self._slots and self._slots[0][0] < over:
+            self._slots.popleft()
+        return sum(count for _, count in self._slots)
+
+    def _is_over(self) -> bool:
+        return self._store_now() >= self._alone_until - NEARLY_OVER
+
+    def _store_now(self) -> int:
+        return round(self._clock() * SECOND) + self._offset.micros
+
+
+class _Offset:
+    """By how much the store's clock is ahead of this process's monotonic one, in microseconds.
+
+    Each answer tells a bound: the store has read its clock after it was asked. The least of the last bounds is nearest:
+    off by the time that the quickest question was under way.
+    """
+
+    def __init__(self) -> None:
+        self._now: int | None = None
+        self._before: int | None = None
+        self._since = 0.0
+
+    @property
+    def micros(self) -> int:
+        """Return the best bound known."""
+        known = [bound for bound in (self._now, self._before) if bound is not None]
+        return min(known, default=0)
+
+    def note(self, bound: int, *, at: float) -> None:
+        """Take up a bound; those older than twice `OFFSET_LASTS` are forgotten, and all when the clock was set."""
+        if self._now is None or abs(bound - self.micros) > 5 * SECOND:
+            self._now, self._before, self._since = bound, None, at
+        elif at - self._since > OFFSET_LASTS:
+            self._now, self._before, self._since = bound, self._now, at
+        else:
+            self._now = min(self._now, bound)

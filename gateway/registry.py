@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from gateway.secrets import Vault
 from gateway.sources.base import Source, SourceHost
 from gateway.sources.signing import SecretInvalidError, Verifier
 from storage import Store
-from storage.records import ConnectionRow, SourceRow
+from storage.records import WELL, ConnectionRow, SourceRow
 
 log = structlog.get_logger("ledgergate.registry")
 
@@ -47,9 +47,9 @@ class LiveConnection:
 
     row: ConnectionRow
     connector: Connector[Any] | None = None
+    breaker: Breaker
     budget: Budget | None = None
     problem: GatewayError | None = None
-    breaker: Breaker = field(default_factory=Breaker)
 
     @property
     def outbound(self) -> bool:
@@ -89,10 +89,14 @@ class Registry:
         self._refreshing = asyncio.Lock()
         self.sources: dict[str, LiveSource] = {}
         self.connections: dict[str, LiveConnection] = {}
+        self._breakers: dict[str, Breaker] = {}
 
     async def refresh(self) -> bool:
-        """Take up what has changed in the store; return whether anything has."""
+        """Take up what has changed in the store; return whether anything but the circuits has."""
         async with self._refreshing:
+            circuits = await self._store.list_circuits()
+            for name, breaker in self._breakers.items():
+                breaker.heard(circuits.get(name, WELL))
             version = await self._store.config_version()
             if version == self._version:
                 return False
@@ -115,6 +119,8 @@ class Registry:
         """Let every connector finish what must not be lost, such as a token refresh under way."""
         for live in self.connections.values():
             await _close(live)
+            if live.budget is not None:
+                live.budget.close()
 
     async def pause(self, name: str, error: PauseError) -> None:
         """Pause a connection because of what its connector has said."""
@@ -149,6 +155,12 @@ class Registry:
             raise ConfigurationError(msg)
         return live
 
+    def breaker(self, name: str) -> Breaker:
+        """Return the breaker of a connection: the same one, however often its settings change."""
+        if name not in self._breakers:
+            self._breakers[name] = Breaker(name, store=self._store, now=self._now)
+        return self._breakers[name]
+
     def build(self, row: ConnectionRow) -> Connector[Any]:
         """Return a connector for a row that need not be stored. Raises PluginError, ConfigFileError."""
         kind = self._connectors.load(row.connector)
@@ -161,7 +173,7 @@ class Registry:
             ),
         )  # fmt: skip
         probe = kind(config, host)
-        budget = Budget(probe.limits())
+        budget = Budget(row.name, probe.limits(), store=self._store, breaker=self.breaker(row.name), owner=self._owner)
         return kind(config, replace(host, limiter=budget))
 
     def _live_source(self, row: SourceRow) -> LiveSource:
@@ -192,7 +204,7 @@ class Registry:
         if known is not None and known.row.settings == row.settings and known.row.secrets == row.secrets:
             known.row = row
             return known
-        live = LiveConnection(row=row)
+        live = LiveConnection(row=row, breaker=self.breaker(row.name))
         try:
             live.connector = self.build(row)
             limiter = live.connector.host.limiter

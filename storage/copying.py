@@ -19,7 +19,7 @@ Progress = Callable[[str, int, int], None]
 TABLES = (
     "meta", "sources", "connections", "secrets", "tokens", "facts", "leases", "keys", "deliveries", "bodies", "jobs",
     "attempts", "mappings", "intents", "guards", "customers", "reviews", "source_activity", "rejections",
-    "rejection_counts", "audit",
+    "rejection_counts", "audit", "budgets", "circuits",
 )  # fmt: skip
 """Every table but `schema_migrations`, whose rows each backend writes itself."""
 COUNTED = {"deliveries": "number", "jobs": "number", "reviews": "number", "rejections": "number", "audit": "audit_id"}

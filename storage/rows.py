@@ -1,12 +1,14 @@
 """From a row to a record. The same in every backend: whatever gives a column's value by its name is a row."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Protocol
 
 from storage import scalars
 from storage.records import (
     Attempt,
     AuditEntry,
+    CircuitRow,
     ConnectionRow,
     Delivery,
     DeliveryStatus,
@@ -264,4 +266,15 @@ def rejection(row: Row) -> Rejection:
         headers=scalars.loads(row["headers"]),
         body_sha256=row["body_sha256"],
         body_bytes=row["body_bytes"],
+    )
+
+
+def circuit(row: Row) -> CircuitRow:
+    """Return what stops the work of a connection."""
+    return CircuitRow(
+        failures=row["failures"],
+        rest=timedelta(microseconds=row["rest"]),
+        open_until=scalars.moment_or_none(row["open_until"]),
+        probe_until=scalars.moment_or_none(row["probe_until"]),
+        held_until=scalars.moment_or_none(row["held_until"]),
     )

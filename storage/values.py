@@ -1,9 +1,10 @@
 """From a record to the values of its row, in the order of the columns. The same in every backend."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from storage.records import (
+    CircuitRow,
     ConnectionRow,
     Job,
     KeyRow,
@@ -21,6 +22,7 @@ from storage.records import (
 from storage.scalars import dumps, micros, micros_or_none
 
 Values = tuple[Any, ...]
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def delivery(new: NewDelivery) -> Values:
@@ -124,3 +126,11 @@ def error_code(settled: Settlement) -> str | None:
     """Return the code in a settlement's error, by which jobs are listed."""
     code = settled.error.get("code") if isinstance(settled.error, dict) else None
     return code if isinstance(code, str) else None
+
+
+def circuit(state: CircuitRow) -> Values:
+    """failures, rest, open_until, probe_until, held_until."""
+    return (
+        state.failures, state.rest // _MICROSECOND, micros_or_none(state.open_until),
+        micros_or_none(state.probe_until), micros_or_none(state.held_until),
+    )  # fmt: skip

@@ -157,7 +157,7 @@ class Rig(Configuring):
         """Let no provider's rate per second slow a test down; what happens is the same, only sooner."""
         for live in node.app[keys.REGISTRY].connections.values():
             if live.budget is not None:
-                live.budget._interval = 0.0005
+                live.budget.windows = ()
 
     # Webhooks --------------------------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class Rig(Configuring):
             if not isinstance(item, Job) or item.status is not JobStatus.PENDING or item.next_attempt_at is None:
                 return 0.0
             live = self.gateway.app[keys.REGISTRY].connections.get(item.gate)
-            rest = live.breaker.opened_until if live is not None else None
+            rest = live.breaker.waits_until if live is not None else None
             times.append(max(item.next_attempt_at, rest or item.next_attempt_at))
         return (min(times) - now).total_seconds()
 

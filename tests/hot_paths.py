@@ -1,10 +1,11 @@
 """What the gateway does all the time, and what gathers over the years: for tests that it costs the same nonetheless."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from storage.base import Store
-from storage.records import DeliveryStatus, JobStatus, MappingStatus
+from storage.records import WELL, DeliveryStatus, JobStatus, MappingStatus
 from storage.scalars import micros
 from storage.testing.making import (
     HERE,
@@ -91,6 +92,14 @@ async def _small_things(store: Store) -> None:
     await store.ping(now=T0)
 
 
+async def _budgets(store: Store) -> None:
+    await store.change_budget("nomod", lambda _state, _now: ({"taken": []}, None))
+    await store.change_circuit("nomod", lambda was: replace(was, failures=1))
+    await store.list_circuits()
+    await store.claim_jobs({"nomod": 1}, owner="w1", now=T0, lease=LEASE)
+    await store.change_circuit("nomod", lambda _: WELL)
+
+
 async def _next(listing: Callable[..., Awaitable[Any]]) -> None:
     first = await listing(HERE, limit=1)
     assert first.next_cursor is not None
@@ -155,6 +164,7 @@ HOT: dict[str, Call] = {
     "list audit of a subject": lambda s: s.list_audit(HERE, subject="flex"),
     "rejections": lambda s: s.list_rejections("flex"),
     "tokens, facts, leases": _small_things,
+    "budgets and circuits": _budgets,
 }
 
 

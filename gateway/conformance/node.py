@@ -98,7 +98,9 @@ class Node:
         )  # fmt: skip
         self.connector = setup.connector(setup.connector.config_model.model_validate(dict(setup.config)), host)
         self.row = _connection_row(setup.connector.name, self.clock.now())
-        self._registry.connections[CONNECTION] = LiveConnection(row=self.row, connector=self.connector)
+        self._registry.connections[CONNECTION] = LiveConnection(
+            row=self.row, connector=self.connector, breaker=self._registry.breaker(CONNECTION)
+        )
         self._source_host = SourceHost(session=session, now=self.clock.now)
         self._stage = EnsureCustomer(store=store, registry=self._registry, now=self.clock.now, schedule=SCHEDULE)
 

@@ -44,7 +44,7 @@ def source_lamp(source: Mapping[str, Any], *, now: datetime) -> Lamp:
     return Lamp(tone=GOOD, shape="check", word="Receiving", more="Last accepted", at=min(accepted, now))
 
 
-def connection_lamp(connection: Mapping[str, Any], live: LiveConnection | None, *, now: datetime) -> Lamp:
+def connection_lamp(connection: Mapping[str, Any], live: LiveConnection | None) -> Lamp:
     """Return how a connection stands, from its view and from what this process knows of it."""
     if connection["status"] == "paused":
         detail = f": {connection['pause_detail']}" if connection["pause_detail"] else ""
@@ -53,9 +53,9 @@ def connection_lamp(connection: Mapping[str, Any], live: LiveConnection | None, 
         return Lamp(tone=QUIET, shape="clock", word="Starting")
     if live.problem is not None:
         return Lamp(tone=BAD, shape="cross", word="Unusable", more=live.problem.detail)
-    if live.budget is not None and live.budget.held_for > 0:
+    if live.breaker.held_for > 0:
         return Lamp(tone=WARN, shape="clock", word="Held back", more="The provider has asked for a pause.")
-    if live.breaker.state(now) is not Circuit.CLOSED:
+    if live.breaker.state is not Circuit.CLOSED:
         return Lamp(tone=WARN, shape="warn", word="Not answering", more="The provider fails; one job probes it.")
     return Lamp(tone=GOOD, shape="check", word="Active")
 

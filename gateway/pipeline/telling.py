@@ -12,6 +12,7 @@ from gateway.pipeline.dispatch import WRITE_BACK
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Work
 from gateway.registry import Registry
+from storage.errors import StorageError
 
 log = structlog.get_logger("ledgergate.worker")
 
@@ -27,7 +28,7 @@ class Telling:
     def __init__(self, registry: Registry, metrics: Metrics) -> None:
         self._registry, self._metrics = registry, metrics
 
-    def attempt(
+    async def attempt(
         self, work: Work, result: Result, *, started: datetime, finished: datetime, exchanges: Sequence[Exchange]
     ) -> None:
         """Write the line, and count."""
@@ -38,7 +39,7 @@ class Telling:
         self._metrics.attempt_seconds.labels(job.kind).observe(seconds)
         for exchange in exchanges:
             self._metrics.provider_seconds.labels(job.connection or "").observe(exchange.milliseconds / 1000)
-        self._watch(job.connection, job.kind, result, finished)
+        await self._watch(job.connection, job.kind, result)
         if result.pause is not None:
             log.error("connection_paused", connection=result.pause[0], reason=result.pause[1])
         log.info(
@@ -51,14 +52,19 @@ class Telling:
             next_attempt_at=result.next_attempt_at.isoformat() if result.next_attempt_at else None,
         )  # fmt: skip
 
-    def _watch(self, connection: str | None, kind: str, result: Result, now: datetime) -> None:
+    async def _watch(self, connection: str | None, kind: str, result: Result) -> None:
         """Open or close the connection's circuit; one log line down, one up."""
         live = self._registry.connections.get(connection or "")
         if live is None or kind == WRITE_BACK or connection is None:
             return
         code = str(result.error.get("code")) if result.error else ""
-        if code in PROVIDER_TROUBLE:
-            if live.breaker.failed(now):
-                log.error("provider_down", connection=connection, code=code)
-        elif result.outcome in PROVIDER_ANSWERED and live.breaker.succeeded():
-            log.info("provider_up", connection=connection)
+        try:
+            if code in PROVIDER_TROUBLE:
+                if await live.breaker.failed():
+                    log.error("provider_down", connection=connection, code=code)
+            elif result.outcome not in PROVIDER_ANSWERED:
+                await live.breaker.undecided()
+            elif await live.breaker.succeeded():
+                log.info("provider_up", connection=connection)
+        except StorageError as error:  # the next attempt says the same
+            log.warning("circuit_not_told", connection=connection, code=error.code)

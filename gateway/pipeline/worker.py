@@ -11,7 +11,6 @@ import structlog
 
 from connectors.http import EXCHANGES, Exchange
 from connectors.sending import IN_TIME
-from gateway.breaker import Circuit
 from gateway.metrics import Metrics
 from gateway.pipeline.creating import RefusedError
 from gateway.pipeline.ending import Ending
@@ -171,19 +170,16 @@ class Worker:
                 return
 
     def _room(self) -> dict[str, int]:
-        """Return how many jobs may be claimed for each gate: open, not held back by its provider, not full."""
+        """Return how many more jobs of each gate there are places for; the store knows whether they may begin."""
         held = Counter(claimed.job.gate for claimed in self._ready)
         held.update(claimed.job.gate for claimed, _ in self._running.values())
-        free, now = self._places * 2 - held.total(), self._now()
+        free = self._places * 2 - held.total()
         room: dict[str, int] = {}
         for name, live in self._registry.connections.items():
-            circuit = live.breaker.state(now)
-            if live.row.status != "active" or circuit is Circuit.OPEN:
-                continue
-            if live.budget is not None and live.budget.held_for > 0:
+            if live.row.status != "active":
                 continue
             cap = max(4, live.connector.limits().concurrency * 2) if live.connector is not None else 1
-            room[name] = max(0, min(free, (1 if circuit is Circuit.HALF_OPEN else cap) - held[name]))
+            room[name] = max(0, min(free, cap - held[name]))
         for name in self._registry.sources:
             gate = f"source:{name}"
             room[gate] = max(0, min(free, self._places // 2 + 1 - held[gate]))
@@ -239,7 +235,7 @@ class Worker:
         work = Work(claimed=claimed, registry=self._registry)
         try:
             result = await self._ending.write(work, await self._run(work), started=started, exchanges=exchanges)
-            self._telling.attempt(work, result, started=started, finished=self._now(), exchanges=exchanges)
+            await self._telling.attempt(work, result, started=started, finished=self._now(), exchanges=exchanges)
             if result.pause is not None:
                 self._refreshed = float("-inf")
         except LeaseLostError:

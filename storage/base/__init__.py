@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from storage.base.budgets import BudgetStore
 from storage.base.catalog import CatalogStore
 from storage.base.inbox import InboxStore
 from storage.base.jobs import JobStore
@@ -11,7 +12,7 @@ from storage.base.mappings import MappingStore
 from storage.base.reviews import ReviewStore
 
 
-class Store(InboxStore, JobStore, MappingStore, ReviewStore, CatalogStore, Protocol):
+class Store(InboxStore, JobStore, MappingStore, ReviewStore, CatalogStore, BudgetStore, Protocol):
     """Durable state. All methods raise StoreUnavailableError when the database does not answer."""
 
     async def open(self) -> None:

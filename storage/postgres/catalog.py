@@ -120,7 +120,8 @@ class Catalog:
                 raise NotFoundError
             if status == "removed":
                 await db.execute(_DROP_SECRETS, f"connection:{name}")
-                await db.execute("DELETE FROM tokens WHERE connection = $1", name)
+                for table in ("tokens", "budgets", "circuits"):
+                    await db.execute(f"DELETE FROM {table} WHERE connection = $1", name)
                 await db.execute("UPDATE connections SET account = NULL WHERE name = $1", name)
             await db.execute(CONFIG_CHANGED)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from storage import rows, values
+from storage.postgres.budgets import allowed, give_back_probe
 from storage.postgres.connection import Session, columns
 from storage.postgres.database import Database
 from storage.postgres.driver import AVOIDABLE
@@ -91,7 +92,10 @@ SELECT min(at) FROM (
     UNION ALL
     SELECT (SELECT min(next_attempt_at) FROM jobs
              WHERE status = 'pending' AND gate = g.gate AND next_attempt_at > $2)
-      FROM unnest($1::text[]) AS g (gate)) times"""
+      FROM unnest($1::text[]) AS g (gate)
+    UNION ALL
+    SELECT min(greatest(held_until, open_until, probe_until)) FROM circuits
+     WHERE connection = ANY($1::text[]) AND greatest(held_until, open_until, probe_until) > $2) times"""
 MAX_LOOKS = 16
 """How often one claim looks on, past jobs that had to be parked, before it leaves the rest to the next claim."""
 Keys = list[tuple[str, str, str, str]]
@@ -113,7 +117,11 @@ class Claims:
 
         async def work(db: Session) -> list[Claimed]:
             await db.execute(_GIVE_BACK, at)
-            return await _with_subjects(db, await _claim(db, room, at, owner, until))
+            free, probes = await allowed(db, room, now, until=now + lease)
+            taken = await _claim(db, free, at, owner, until)
+            for gate in probes - {row["gate"] for row in taken}:
+                await give_back_probe(db, gate, until=now + lease)
+            return await _with_subjects(db, taken)
 
         return await self._db.run(work)
 

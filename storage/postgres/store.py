@@ -5,6 +5,7 @@ from pathlib import Path
 
 from storage.errors import StorageError
 from storage.postgres.activity import Activity
+from storage.postgres.budgets import Budgets
 from storage.postgres.catalog import Catalog
 from storage.postgres.claims import Claims
 from storage.postgres.customers import Customers
@@ -23,7 +24,8 @@ __all__ = ["PostgresStore"]
 
 
 class PostgresStore(
-    Inbox, Activity, Tallies, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Catalog, Vault, Keys
+    Inbox, Activity, Tallies, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Catalog, Budgets, Vault,
+    Keys,
 ):  # fmt: skip
     """A store in a PostgreSQL database, which several nodes may use together.
 

@@ -1,6 +1,7 @@
 """The rows of the store as frozen values. They hold text, bytes, numbers, times and JSON; no domain types."""
 
 from storage.records.catalog import AuditEntry, ConnectionRow, KeyRow, SourceRow, TokenRow
+from storage.records.circuits import WELL, CircuitRow
 from storage.records.deliveries import Delivery, DeliveryStatus, Dispatched, NewDelivery, Rejection, SourceActivity
 from storage.records.jobs import Attempt, Backlog, Job, JobStatus, NewJob
 from storage.records.mappings import EntityMapping, Intent, Link, MappingKey, MappingStatus, NewIntent, SeenCustomer
@@ -9,9 +10,11 @@ from storage.records.shared import EVERYWHERE, Json, Page, Scope
 
 __all__ = [
     "EVERYWHERE",
+    "WELL",
     "Attempt",
     "AuditEntry",
     "Backlog",
+    "CircuitRow",
     "Claimed",
     "ConnectionRow",
     "Delivery",

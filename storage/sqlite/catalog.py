@@ -123,7 +123,8 @@ class Catalog:
                 raise NotFoundError
             if status == "removed":
                 db.execute(_DROP_SECRETS, (f"connection:{name}",))
-                db.execute("DELETE FROM tokens WHERE connection = ?", (name,))
+                for table in ("tokens", "budgets", "circuits"):
+                    db.execute(f"DELETE FROM {table} WHERE connection = ?", (name,))
                 db.execute("UPDATE connections SET account = NULL WHERE name = ?", (name,))
             db.execute(CONFIG_CHANGED)
 

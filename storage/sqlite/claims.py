@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from storage import rows
 from storage.records import Claimed, Job, MappingStatus
 from storage.scalars import micros, moment_or_none
+from storage.sqlite.budgets import allowed, begin_probe, waiting_until
 from storage.sqlite.database import Database
 from storage.sqlite.intents import open_intent
 from storage.sqlite.mappings import read_mapping
@@ -63,7 +64,10 @@ class Claims:
             claimed: list[Claimed] = []
             for gate, free in room.items():
                 if free > 0 and _is_open(db, gate):
-                    taken = _take(db, gate, free, at=at, owner=owner, until=until)
+                    most, probes = allowed(db, gate, free, now)
+                    taken = _take(db, gate, most, at=at, owner=owner, until=until)
+                    if taken and probes:
+                        begin_probe(db, gate, until=until)
                     claimed += [_with_subject(db, rows.job(row)) for row in taken]
             return claimed
 
@@ -102,6 +106,7 @@ class Claims:
         def work(db: sqlite3.Connection) -> int | None:
             times = [db.execute(_LEASE_ENDS).fetchone()[0]]
             times += [db.execute(_NEXT, (gate, at)).fetchone()[0] for gate in gates]
+            times += [until for gate in gates if (until := waiting_until(db, gate)) is not None and until > at]
             return min((time for time in times if time is not None), default=None)
 
         return moment_or_none(await self._db.read(work))
@@ -124,7 +129,7 @@ def _take(db: sqlite3.Connection, gate: str, free: int, *, at: int, owner: str, 
     """Take up to `free` jobs that may run now, the longest due first, one for each lock key; the others are parked."""
     taken: list[sqlite3.Row] = []
     keys: set[str] = set()
-    for _ in range(MAX_LOOKS):
+    for _ in range(MAX_LOOKS if free > 0 else 0):
         found = db.execute(_DUE, (gate, at, 2 * (free - len(taken)) + 8)).fetchall()
         waiting = []
         for number, lock_key, held in found:

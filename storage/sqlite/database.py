@@ -36,6 +36,7 @@ class _Item:
     loop: asyncio.AbstractEventLoop
     work: Work[Any] | None = None
     delivery: NewDelivery | None = None
+    quiet: bool = False
     result: Any = None
     error: BaseException | None = None
 
@@ -109,15 +110,15 @@ class Database:
         self._queue.put(item)
         return item.future
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, quiet: bool = False) -> T:
         """Run work in the writer, and return once it is committed. Raises what the work raises, or StorageError.
 
-        Work that changes nothing costs no sync.
+        Work that changes nothing costs no sync. `quiet` work is nothing that others in this process wait for.
         """
         self._assert_usable()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Item(future, loop, work=work))
+        self._queue.put(_Item(future, loop, work=work, quiet=quiet))
         return await future
 
     async def read(self, work: Work[T], *, slow: bool = False) -> T:
@@ -287,7 +288,7 @@ class Database:
                 item.future.set_exception(item.error)
             else:
                 item.future.set_result(item.result)
-        if changed:
+        if changed and not all(item.quiet for item in batch):
             self.changes.note()
 
     def _assert_same_file(self) -> None:

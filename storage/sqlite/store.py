@@ -5,6 +5,7 @@ from pathlib import Path
 
 from storage.sqlite.activity import Activity
 from storage.sqlite.backup import back_up
+from storage.sqlite.budgets import Budgets
 from storage.sqlite.catalog import Catalog
 from storage.sqlite.claims import Claims
 from storage.sqlite.connection import BUSY_TIMEOUT
@@ -24,7 +25,8 @@ __all__ = ["SqliteStore"]
 
 
 class SqliteStore(
-    Inbox, Activity, Tallies, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Catalog, Vault, Keys
+    Inbox, Activity, Tallies, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Catalog, Budgets, Vault,
+    Keys,
 ):  # fmt: skip
     """A store in one SQLite file. `busy_timeout` (seconds) is how long a write waits for another process."""
 

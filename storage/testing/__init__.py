@@ -1,6 +1,7 @@
 """The suite that every backend passes: subclass `StoreContract`, fill in the fixture `new_store`."""
 
 from storage.testing.activity import ActivityContract
+from storage.testing.budgets import BudgetContract
 from storage.testing.catalog import CatalogContract
 from storage.testing.claims import ClaimContract
 from storage.testing.deliveries import DeliveryContract
@@ -31,6 +32,7 @@ class StoreContract(
     MappingContract,
     ReviewContract,
     CatalogContract,
+    BudgetContract,
     VaultContract,
     ListContract,
     ScopeContract,

@@ -112,7 +112,8 @@ UNSCOPED = {
     },
     "by the name of a source or connection, which was looked up in a scope before": {
         "note_activity", "source_activity", "list_rejections", "load_tokens", "save_tokens", "delete_tokens",
-        "get_fact", "put_fact", "set_connection_account", "known_subjects",
+        "get_fact", "put_fact", "set_connection_account", "known_subjects", "change_budget",
+        "change_circuit", "list_circuits",
     },
     "writes the scope that it is given": {
         "add_delivery", "add_job", "put_mapping", "put_source", "put_connection", "add_key", "add_audit",

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "rewrite_secrets": "an operator's request; all or nothing is tested with the storage",
     "retry_job": "an operator's request, and after a link; what is not retried stays under review",
     # Nothing of the promise depends on them.
+    "change_circuit": "failures in a row, which are counted anew",
     "add_job": "queued by the daily scan and the poller, which look again",
     "note_activity": "counts of what was heard and refused",
     "prune_deliveries": "drops bodies of what has ended long ago",

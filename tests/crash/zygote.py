@@ -31,7 +31,7 @@ def _quicken() -> None:
 
     def quick(self: Budget, *args: Any, **named: Any) -> None:
         made(self, *args, **named)
-        self._interval = 0.0005
+        self.windows = ()
 
     Budget.__init__ = quick  # type: ignore[method-assign]
 

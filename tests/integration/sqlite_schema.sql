@@ -60,6 +60,18 @@ CREATE TABLE bodies (
     headers BLOB NOT NULL,
     body    BLOB NOT NULL
 ) STRICT;
+CREATE TABLE budgets (
+    connection TEXT PRIMARY KEY,
+    state      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE circuits (
+    connection  TEXT PRIMARY KEY,
+    failures    INTEGER NOT NULL, -- in a row
+    rest        INTEGER NOT NULL, -- microseconds, the next time
+    open_until  INTEGER,
+    probe_until INTEGER,
+    held_until  INTEGER
+) STRICT, WITHOUT ROWID;
 CREATE TABLE connections (
     name           TEXT PRIMARY KEY,
     connector      TEXT NOT NULL,

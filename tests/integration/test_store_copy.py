@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ async def live_a_little(store: SqliteStore) -> None:
     await store.put_connection(make_connection(account={"id": "ä"}))
     await store.save_tokens("nomod", b"\x00tokens", replaces=0, now=T0)
     await store.put_fact("nomod", "search", "filter", now=T0)
+    await store.change_budget("qbo", lambda _state, now: ({"taken": [[1, 2]], "ü": str(now)}, None), now=T0)
+    await store.change_circuit("qbo", lambda was: replace(was, failures=3, held_until=T0))
     await store.take_lease("poll", owner="a", now=T0, lease=at(60) - T0)
     await store.add_key(make_api_key())
     await store.note_activity(accepted={"flex": T0}, rejected=[make_rejection()], counts={("flex", "bad"): 3})
@@ -99,6 +101,7 @@ async def told(store: Any) -> list[Any]:
         (await store.list_reviews(limit=500)).items, (await store.list_customers(limit=500)).items,
         (await store.list_audit(limit=500)).items, await store.list_sources(), await store.list_connections(),
         await store.list_keys(), await store.load_tokens("nomod"), await store.get_fact("nomod", "search"),
+        await store.list_circuits(), (await store.change_budget("qbo", lambda was, _: (was, was), now=T0))[0],
         await store.source_activity("flex"), await store.list_rejections("flex"), await store.config_version(),
         await store.backlog(),
     ]  # fmt: skip

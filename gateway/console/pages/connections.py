@@ -22,11 +22,11 @@ MAX_REASON = 500
 
 async def show_list(visit: Visit) -> web.StreamResponse:
     """Show the list."""
-    live, now = visit.console.registry.connections, visit.console.now()
+    live = visit.console.registry.connections
     found = await visit.operations.connections.list(visit.scope)
     return await visit.page(
         "connections.html",
-        found=[(each, connection_lamp(each, live.get(each["name"]), now=now)) for each in found],
+        found=[(each, connection_lamp(each, live.get(each["name"]))) for each in found],
     )
 
 
@@ -91,19 +91,19 @@ async def remove(visit: Visit) -> web.StreamResponse:
 
 
 async def _page(visit: Visit, *, error: Exception | None = None) -> web.Response:
-    name, now = visit.part("name"), visit.console.now()
+    name = visit.part("name")
     connection = await visit.operations.connections.get(name, visit.scope)
     live = visit.console.registry.connections.get(name)
     connector = live.connector if live is not None else None
     limits = connector.limits() if connector is not None else None
     budget = live.budget if live is not None else None
     return await visit.page(
-        "connection.html", connection=connection, lamp_of=connection_lamp(connection, live, now=now), limits=limits,
+        "connection.html", connection=connection, lamp_of=connection_lamp(connection, live), limits=limits,
         title=_title(visit, name), consent=takes_consent(connection["connector"]), tokens=await _tokens(visit, name),
-        held=budget.held_for if budget is not None else 0.0, queue=budget.queue_for if budget is not None else 0.0,
+        held=live.breaker.held_for if live is not None else 0.0, queue=budget.queue_for if budget is not None else 0.0,
         under_way=budget.under_way if budget is not None else 0,
-        circuit=str(live.breaker.state(now)) if live is not None else str(Circuit.CLOSED),
-        failures=live.breaker.failures if live is not None else 0,
+        circuit=str(live.breaker.state) if live is not None else str(Circuit.CLOSED),
+        failures=live.breaker.row.failures if live is not None else 0,
         summary=dict(connector.settings_summary()) if connector is not None else {},
         error=problem(error) if error else None, status=status_of(error) if error else 200,
     )  # fmt: skip

@@ -32,7 +32,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     return await visit.page(
         "overview.html", span=span, spans=list(SPANS), chart=draw(counted), backlog=await _backlog(visit, scope, now),
         sources=[(source, source_lamp(source, now=now)) for source in sources],
-        connections=[(each, connection_lamp(each, live.get(each["name"]), now=now)) for each in connections],
+        connections=[(each, connection_lamp(each, live.get(each["name"]))) for each in connections],
         worker=_worker(visit), live=await visit.live("overview"),
     )  # fmt: skip
 

@@ -313,6 +313,22 @@ CREATE TABLE audit (
 CREATE INDEX audit_tenant ON audit (tenant_id, environment_id, audit_id);
 CREATE INDEX audit_subject ON audit (subject, audit_id);
 
+-- What of a provider's limits is taken, by all processes: slots lately given out, and who uses how many places.
+CREATE TABLE budgets (
+    connection TEXT COLLATE "C" PRIMARY KEY,
+    state      TEXT COLLATE "C" NOT NULL
+);
+
+-- A row as long as something is wrong.
+CREATE TABLE circuits (
+    connection  TEXT COLLATE "C" PRIMARY KEY,
+    failures    BIGINT NOT NULL, -- in a row
+    rest        BIGINT NOT NULL, -- microseconds, the next time
+    open_until  BIGINT,
+    probe_until BIGINT,
+    held_until  BIGINT
+);
+
 -- Rows of these change several times in a short life: what is dead in the indexes of the queues is to go soon.
 ALTER TABLE deliveries SET (autovacuum_vacuum_scale_factor = 0.02);
 ALTER TABLE jobs SET (autovacuum_vacuum_scale_factor = 0.02);

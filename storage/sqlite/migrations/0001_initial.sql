@@ -315,3 +315,19 @@ CREATE TABLE audit (
 
 CREATE INDEX audit_tenant ON audit (tenant_id, environment_id);
 CREATE INDEX audit_subject ON audit (subject);
+
+-- What of a provider's limits is taken, by all processes: slots lately given out, and who uses how many places.
+CREATE TABLE budgets (
+    connection TEXT PRIMARY KEY,
+    state      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A row as long as something is wrong.
+CREATE TABLE circuits (
+    connection  TEXT PRIMARY KEY,
+    failures    INTEGER NOT NULL, -- in a row
+    rest        INTEGER NOT NULL, -- microseconds, the next time
+    open_until  INTEGER,
+    probe_until INTEGER,
+    held_until  INTEGER
+) STRICT, WITHOUT ROWID;
