@@ -1,14 +1,17 @@
 """Where tests get processes of the gateway from: started, watched, killed, and all gone at the end."""
 
 import asyncio
+import atexit
 import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +57,7 @@ class Child:
 class Nursery:
     """Starts processes through the zygote."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._turn = asyncio.Lock()
+    def __init__(self) -> None:
         self._children: list[Child] = []
 
     async def start(self, env: Mapping[str, str], *, stderr: Path, driven: bool = False) -> Child:
@@ -67,13 +68,13 @@ class Nursery:
         return child
 
     async def ask(self, order: Mapping[str, Any], wanted: str) -> Any:
-        """Send one order, and return one member of the answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        async with self._turn:
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            await self._process.stdin.drain()
-            line = await self._process.stdout.readline()
+        """Send one order, and return one member of the answer, which comes at once."""
+        process = zygote()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(order).encode() + b"\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
         assert line, "the zygote is gone"
         return json.loads(line)[wanted]
 
@@ -87,17 +88,19 @@ class Nursery:
 
 @asynccontextmanager
 async def open_nursery() -> AsyncIterator[Nursery]:
-    """Start the zygote, and end it with all that it has started."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LEDGERGATE_", "PYTEST_"))}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.crash.zygote", cwd=ROOT, env=clean, stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    nursery = Nursery(process)
+    """Give a place to start processes, and end all that it has started."""
+    nursery = Nursery()
     try:
         yield nursery
     finally:
         await nursery.clear()
-        assert process.stdin is not None
-        process.stdin.close()
-        await process.wait()
+
+
+@cache
+def zygote() -> subprocess.Popen[bytes]:
+    """The zygote of this process, which ends with it."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LEDGERGATE_", "PYTEST_"))}
+    command = [sys.executable, "-m", "tests.crash.zygote"]
+    process = subprocess.Popen(command, cwd=ROOT, env=clean, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    atexit.register(process.communicate)
+    return process
