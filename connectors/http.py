@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -33,6 +33,7 @@ from connectors.errors import (
     UnreachableError,
 )
 from connectors.sending import IN_TIME, TimelyBody, send_once
+from connectors.shapes import MAX_BYTES, shape_of, shape_of_query
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 READS = frozenset({"GET", "HEAD"})
@@ -44,7 +45,7 @@ class AddressNotAllowedError(OSError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One request and its answer, without bodies and without secrets, as kept with the attempt."""
+    """One request and its answer, without secrets and personal data, as kept with the attempt."""
 
     method: str
     url: str
@@ -52,6 +53,24 @@ class Exchange:
     milliseconds: float
     request_id: str | None = None
     error: str | None = None
+    sent: Any = None
+    """The shapes of query and body (connectors/shapes.py), in an exchange that is told whole."""
+    answered: Any = None
+    """The shape of the answer's body."""
+    _bodies: tuple[URL, bytes | int | None, bytes | int | None] | None = field(default=None, repr=False, compare=False)
+    """What the shapes are made of; kept in memory only, while the attempt runs."""
+
+    def whole(self) -> "Exchange":
+        """Return it with the shapes of what was sent and answered."""
+        if self._bodies is None:
+            return self
+        url, body, answer = self._bodies
+        sent = {
+            **({"query": shape_of_query(url.query)} if url.raw_query_string else {}),
+            **({"body": shape_of(body)} if body else {}),
+        }
+        told = shape_of(answer) if answer else None
+        return replace(self, sent=sent or None, answered=told, _bodies=None)
 
 
 EXCHANGES: ContextVar[list[Exchange] | None] = ContextVar("exchanges", default=None)
@@ -226,7 +245,7 @@ class JsonApi:
         sent = {**self._headers, **(headers or {})}
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        status, request_id, failure = None, None, None
+        status, request_id, failure, content = None, None, None, None
         in_time = IN_TIME.get() if body is not None else None
         data = body if body is None or in_time is None else TimelyBody(body, in_time)
         async with self._host.limiter.slot():
@@ -256,19 +275,46 @@ class JsonApi:
                 failure = sorted_error.code
                 raise sorted_error from error
             finally:
-                note(method, url, status=status, begun=begun, request_id=request_id, error=failure)
+                note(
+                    method,
+                    url,
+                    status=status,
+                    begun=begun,
+                    request_id=request_id,
+                    error=failure,
+                    body=body,
+                    answer=content,
+                )
 
 
-def note(method: str, url: URL, *, status: int | None, begun: float, request_id: str | None, error: str | None) -> None:
-    """Keep an exchange for the running attempt. The query is left out: it may hold personal data."""
+def note(
+    method: str,
+    url: URL,
+    *,
+    status: int | None,
+    begun: float,
+    request_id: str | None,
+    error: str | None,
+    body: bytes | None = None,
+    answer: bytes | None = None,
+) -> None:
+    """Keep an exchange for the running attempt. Query and bodies may hold personal data: see `Exchange.whole`."""
     exchanges = EXCHANGES.get()
     if exchanges is not None and len(exchanges) < 100:
         plain = not (url.raw_query_string or url.raw_fragment or url.raw_user)
         where = str(url if plain else url.with_query(None).with_fragment(None).with_user(None))
         taken = round((time.perf_counter() - begun) * 1000, 2)
         exchanges.append(
-            Exchange(method=method, url=where, status=status, milliseconds=taken, request_id=request_id, error=error)
-        )
+            Exchange(
+                method=method, url=where, status=status, milliseconds=taken, request_id=request_id, error=error,
+                _bodies=(url, _small(body), _small(answer)),
+            )
+        )  # fmt: skip
+
+
+def _small(body: bytes | None) -> bytes | int | None:
+    """Return a body that is worth being kept for its shape; of a large one its size."""
+    return body if body is None or len(body) <= MAX_BYTES else len(body)
 
 
 def transport_error(error: BaseException) -> ConnectorError:

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp_jinja2
 import jinja2
+import orjson
 from aiohttp import web
 
 from gateway.console import words
@@ -27,6 +28,7 @@ def filters() -> dict[str, Any]:
     """Return the filters that templates use."""
     return {
         "moment": moment, "utc": utc, "duration": duration, "size": size, "short": short, "label": label_of,
+        "pretty": pretty,
         "delivery": words.delivery_said, "job": words.job_said, "mapping": words.mapping_said,
         "outcome": words.outcome_said, "kind": words.kind_said, "origin": words.origin_said,
         "review": words.review_said, "decision": words.decision_said,
@@ -70,6 +72,11 @@ def size(count: int) -> str:
 def short(name: str) -> str:
     """Return an id that is short enough for a column: its kind and its end, which differs most."""
     return name if len(name) <= 16 else f"{name[:4]}…{name[-6:]}"
+
+
+def pretty(value: Any) -> str:
+    """Return a JSON value, indented."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 def installed_version() -> str:

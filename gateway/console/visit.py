@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 from yarl import URL
 
-from gateway.access import Access, Caller, Role
+from gateway.access import DEFAULT_ENVIRONMENT, DEFAULT_TENANT, Access, Caller, Role
 from gateway.console.assets import Assets
 from gateway.console.attention import look_for_needs
 from gateway.console.forms import Form
@@ -80,6 +80,13 @@ class Visit:
     def scope(self) -> Scope:
         """Return the tenant and environment that everything here is confined to."""
         return self.who.scope
+
+    @property
+    def home(self) -> tuple[str, str]:
+        """Return where something new belongs unless its form says otherwise: what is chosen, or all that there is."""
+        known = self.scopes()
+        only = known[0] if len(known) == 1 else self.scope
+        return only.tenant_id or DEFAULT_TENANT, only.environment_id or DEFAULT_ENVIRONMENT
 
     @property
     def operations(self) -> Operations:

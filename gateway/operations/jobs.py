@@ -58,7 +58,9 @@ class AttemptView(View):
     outcome: str
     error: Problem | None
     decision: dict[str, Any] | None = Field(description="What was decided, and why.")
-    exchanges: Sequence[dict[str, Any]] = Field(description="Requests to providers and platforms, without bodies.")
+    exchanges: Sequence[dict[str, Any]] = Field(
+        description="Requests to providers and platforms; with the shapes of `sent` and `answered` where it failed."
+    )
 
 
 class JobDetail(JobBase):

@@ -60,7 +60,7 @@ def settlement(
     job = claimed.job
     attempt = Attempt(
         number=job.attempts + 1, started_at=started_at, finished_at=finished_at, outcome=result.outcome,
-        error=result.error, exchanges=list(exchanges) or None, decision=result.decision,
+        error=result.error, exchanges=_told(result, exchanges) or None, decision=result.decision,
         worker=owner,
     )  # fmt: skip
     return Settlement(
@@ -71,3 +71,10 @@ def settlement(
         looked=result.looked, customer=result.customer, follow_ups=result.follow_ups, review=result.review,
         pause=result.pause,
     )  # fmt: skip
+
+
+def _told(result: Result, exchanges: Sequence[Exchange]) -> list[Exchange]:
+    """Return the exchanges, with the shapes of their bodies where the attempt did not end well: there they matter."""
+    if result.status is JobStatus.SUCCEEDED:
+        return list(exchanges)
+    return [exchange.whole() for exchange in exchanges]

@@ -168,8 +168,13 @@ def test_reading_and_acting_need_no_script(stage: Stage, screen: Screen) -> None
     try:
         screen.driver.get(f"{stage.url}/console/needs")
         screen.driver.find_element(By.ID, "key").send_keys("admin-key-of-the-tests")
-        for selector in ("button.primary", "ul.cards .button", "tfoot button"):
+        for selector, place in (
+            ("button.primary", "/needs"),
+            ("ul.cards .button", "/reviews/"),
+            ("tfoot button", "/needs"),
+        ):
             screen.driver.find_element(By.CSS_SELECTOR, selector).click()
+            screen.until(lambda path=place: screen.path.startswith(path), place)
         assert "is being linked to" in screen.driver.find_element(By.CSS_SELECTOR, ".note").text
         screen.driver.get(f"{stage.url}/console/deliveries")
         assert " UTC" in screen.driver.find_element(By.TAG_NAME, "time").text

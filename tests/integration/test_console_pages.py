@@ -1,5 +1,6 @@
 """What the console's pages show: states in words, empty ones too, filters in the address, and names that bite."""
 
+import html
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -205,10 +206,13 @@ async def test_one_attempt_shows_its_requests_and_its_error_with_cause_and_resol
     for told in (error.title, error.cause, error.resolution, "503", "GET", "attempt 2"):
         assert told in first.text, told
     assert f"{rig.gateway.url}{ROOT}/errors/{error.code}" in first.links
+    assert '"email": "[15 characters]"' in html.unescape(first.html)  # what was searched for
+    assert ADA["email"] not in first.html
     number = (await rig.store.get_job(job.job_id)).attempts
     last = await who.viewer.get(f"/jobs/{job.job_id}/attempts/{number}")
     assert "Created" in last.text
     assert "POST" in last.text
+    assert "Sent" not in last.text.split()
     assert (await who.viewer.get(f"/jobs/{job.job_id}/attempts/{number + 1}", status=404)).heading == "Not found"
     page = await who.viewer.get(f"/jobs/{job.job_id}")
     assert "Failed, tried again later" in page.text

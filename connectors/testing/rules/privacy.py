@@ -77,7 +77,7 @@ async def _show(kit: Kit) -> tuple[Shown, set[str]]:
                 for fault in [None, *(trouble.fault for trouble in troubles()), Fault(kind=FaultKind.ECHO)]:
                     exchanges.clear()
                     await _show_under(bench, customer, fault, shown)
-                    shown.add("the exchanges kept with an attempt", *exchanges)
+                    shown.add("the exchanges kept with an attempt", *(each.whole() for each in exchanges))
         finally:
             EXCHANGES.reset(token)
         shown.add("the log", *logs.lines)

@@ -6,7 +6,6 @@ from aiohttp import web
 
 from connectors.errors import ConnectorError
 from connectors.invoices import InvoiceSync
-from gateway.access import DEFAULT_ENVIRONMENT, DEFAULT_TENANT
 from gateway.console.config_form import Field, fields_of, filled_in, settings_from
 from gateway.console.consent import takes_consent
 from gateway.console.visit import Visit
@@ -122,10 +121,9 @@ def _split(fields: list[Field]) -> tuple[list[Field], list[Field]]:
 
 
 def _blank(visit: Visit) -> dict[str, Any]:
-    scope = visit.scope
+    tenant_id, environment_id = visit.home
     return {
-        "name": "", "tenant_id": scope.tenant_id or DEFAULT_TENANT, "outbound": True, "customer_only": False,
-        "environment_id": scope.environment_id or DEFAULT_ENVIRONMENT,
+        "name": "", "tenant_id": tenant_id, "environment_id": environment_id, "outbound": True, "customer_only": False
     }  # fmt: skip
 
 

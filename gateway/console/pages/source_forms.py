@@ -7,7 +7,6 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from gateway.access import DEFAULT_ENVIRONMENT, DEFAULT_TENANT
 from gateway.configuration.specs import problem_line
 from gateway.console.config_form import Field, fields_of, filled_in, settings_from
 from gateway.console.pages.sources import shown_once
@@ -126,9 +125,9 @@ def _told(error: Exception) -> Exception:
 
 
 def _blank(visit: Visit) -> dict[str, Any]:
+    tenant_id, environment_id = visit.home
     return {
-        "name": "", "tenant_id": visit.scope.tenant_id or DEFAULT_TENANT, "header": "", "api_url": "",
-        "environment_id": visit.scope.environment_id or DEFAULT_ENVIRONMENT,
+        "name": "", "tenant_id": tenant_id, "environment_id": environment_id, "header": "", "api_url": "",
         "verification": str(Verification.STANDARD_WEBHOOKS),
     }  # fmt: skip
 
