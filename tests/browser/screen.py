@@ -79,6 +79,10 @@ class Screen:
         """Wait until all these words stand on the page."""
         self.until(lambda: all(each in self.text for each in words), f"{words} on {self.path}")
 
+    def arrives(self, place: str) -> None:
+        """Wait until the page is one whose path begins so: that also works where scripts are switched off."""
+        self.until(lambda: self.path.startswith(place), f"the page {place}")
+
     def until(self, condition: Callable[[], Any], what: str) -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + PATIENCE

@@ -174,7 +174,7 @@ def test_reading_and_acting_need_no_script(stage: Stage, screen: Screen) -> None
             ("tfoot button", "/needs"),
         ):
             screen.driver.find_element(By.CSS_SELECTOR, selector).click()
-            screen.until(lambda path=place: screen.path.startswith(path), place)
+            screen.arrives(place)
         assert "is being linked to" in screen.driver.find_element(By.CSS_SELECTOR, ".note").text
         screen.driver.get(f"{stage.url}/console/deliveries")
         assert " UTC" in screen.driver.find_element(By.TAG_NAME, "time").text
