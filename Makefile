@@ -57,8 +57,9 @@ bench-peers: ## install what make bench compares with, apart from the gateway (D
 bench-plot: install-dev ## draw the latest figures, as SVG beside them
 	@$(PY) -m bench.plot
 
-soak: install-dev ## a long run with faults, then the invariants
-	@$(PY) -m tests.soak
+soak: install-dev ## a thousand kills and ten thousand histories, each with a verdict; SEED=… plays them again
+	@$(PY) -m tests.soak $(if $(SEED),--seed $(SEED))
+	@$(PY) -m tests.histories $(if $(SEED),--seed $(SEED))
 
 lock: install-dev ## resolve pyproject.toml into the lock files; UPGRADE=1 takes the newest
 	@$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)

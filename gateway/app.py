@@ -51,7 +51,10 @@ def utc_now() -> datetime:
 
 
 class Gateway:
-    """One running gateway: `async with Gateway(settings) as gateway: …`. Everything it needs is passed in."""
+    """One running gateway: `async with Gateway(settings) as gateway: …`. Everything it needs is passed in.
+
+    `now` is the time of day; `sleep` waits out the pauses before requests.
+    """
 
     def __init__(
         self,
@@ -60,12 +63,14 @@ class Gateway:
         serve: bool = True,
         work: bool = True,
         now: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         store: Store | None = None,
     ) -> None:
         self.settings = settings
         self.app = web.Application(client_max_size=settings.max_body_bytes, middlewares=[answer_in_words])
         self.new_admin_key: str | None = None
         self._serve, self._work, self._now = serve, work, now
+        self._sleep = sleep
         self._store = store
         self._stack = AsyncExitStack()
         self._runner: Runner | None = None
@@ -111,7 +116,7 @@ class Gateway:
         metrics, quarantine = Metrics(), Quarantine()
         registry = Registry(
             store=store, vault=vault, session=session, now=now, owner=owner,
-            lease=timedelta(seconds=settings.lease_seconds),
+            lease=timedelta(seconds=settings.lease_seconds), sleep=self._sleep,
         )  # fmt: skip
         await registry.refresh()
         stack.push_async_callback(registry.close)

@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -81,9 +81,10 @@ class Registry:
         now: Callable[[], datetime],
         owner: str,
         lease: timedelta = LEASE,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store, self._vault, self._session, self._now, self._owner = store, vault, session, now, owner
-        self._lease = lease
+        self._lease, self._sleep = lease, sleep
         self._connectors, self._sources = connector_plugins(), source_plugins()
         self._version = -1
         self._refreshing = asyncio.Lock()
@@ -166,14 +167,17 @@ class Registry:
         kind = self._connectors.load(row.connector)
         config = rows.connection_config(row, kind.config_model, self._vault)
         host = Host(
-            connection=row.name, session=self._session, now=self._now, user_agent=USER_AGENT,
+            connection=row.name, session=self._session, now=self._now, sleep=self._sleep, user_agent=USER_AGENT,
             memory=StoredMemory(row.name, store=self._store, now=self._now),
             tokens=StoredTokens(
                 row.name, store=self._store, vault=self._vault, now=self._now, owner=self._owner, lease=self._lease
             ),
         )  # fmt: skip
         probe = kind(config, host)
-        budget = Budget(row.name, probe.limits(), store=self._store, breaker=self.breaker(row.name), owner=self._owner)
+        budget = Budget(
+            row.name, probe.limits(), store=self._store, breaker=self.breaker(row.name), owner=self._owner,
+            sleep=self._sleep,
+        )  # fmt: skip
         return kind(config, replace(host, limiter=budget))
 
     def _live_source(self, row: SourceRow) -> LiveSource:

@@ -10,8 +10,8 @@
 
 Time: the gateway and all simulators live by `rig.clock`, which runs, and which `finish` moves on to the next due job
 when nothing can be done at the moment. So the default schedules (look-ups over ten minutes, retries over three days)
-pass in no time. What is measured by the machine's own clock stays as it is: HTTP deadlines, and pauses that a provider
-asks for with `Retry-After`.
+pass in no time, and so do the pauses between requests, those that a provider asks for with `Retry-After` among them.
+What is measured by the machine's own clock stays as it is: HTTP deadlines.
 
 `rig.start_node()` adds a second gateway on the same database, `rig.restart()` ends all and starts one again.
 """
@@ -22,6 +22,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,17 @@ __all__ = ["NOMOD", "QUICKBOOKS", "SOURCE", "TITHELY", "Clock", "Rig", "open_rig
 ADMIN_KEY = "admin-key-of-the-tests"
 PATIENCE = 30.0
 """Real seconds after which waiting for the gateway is given up."""
+STALLED = 0.2
+"""Real seconds without any change after which time is let pass: what a dead gateway held is held for a while."""
+SHORT = 0.01
+"""A pause below this many seconds takes real time."""
 
 
 class Clock:
     """The time of the gateway and of the simulators: it runs, and tests move it on."""
 
-    def __init__(self) -> None:
-        self.ahead = timedelta()
+    def __init__(self, *, start: datetime | None = None) -> None:
+        self.ahead = start - datetime.now(UTC) if start is not None else timedelta()
 
     def now(self) -> datetime:
         """Return the time, aware."""
@@ -70,15 +75,31 @@ class Clock:
         self.ahead += timedelta(seconds=seconds)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where the simulators listen; 0 is anywhere."""
+
+    flexprice: int = 0
+    tithely: int = 0
+    nomod: int = 0
+    intuit: int = 0
+
+
 class Rig(Configuring):
     """A gateway, its sources and its providers. See the module's docstring."""
 
-    def __init__(self, folder: Path, *, now: Callable[[], datetime] | None = None, **settings: Any) -> None:
-        self.clock = Clock()
-        self.flexprice = FlexpriceSimulator(clock=self.clock.unix)
-        self.tithely = TithelySimulator(clock=self.clock.unix)
-        self.nomod = LedgerNomod(clock=self.clock.unix)
-        self.intuit = QuickBooksSimulator()
+    kind: Callable[..., Gateway] = Gateway
+
+    def __init__(
+        self, folder: Path, *, now: Callable[[], datetime] | None = None, start: datetime | None = None,
+        ports: Ports | None = None, **settings: Any,
+    ) -> None:  # fmt: skip
+        self.clock = Clock(start=start)
+        at = ports or Ports()
+        self.flexprice = FlexpriceSimulator(clock=self.clock.unix, port=at.flexprice)
+        self.tithely = TithelySimulator(clock=self.clock.unix, port=at.tithely)
+        self.nomod = LedgerNomod(clock=self.clock.unix, port=at.nomod)
+        self.intuit = QuickBooksSimulator(port=at.intuit)
         self.intuit.quirks.clock = self.clock.unix
         self.settings = Settings(
             **{
@@ -115,7 +136,7 @@ class Rig(Configuring):
 
     async def start_node(self) -> Gateway:
         """Start another gateway on the same database."""
-        node = Gateway(self.settings, now=self._now)
+        node = self.kind(self.settings, now=self._now, sleep=self._sleep)
         await node.__aenter__()
         self._quicken(node)
         self.nodes.append(node)
@@ -158,6 +179,22 @@ class Rig(Configuring):
         for live in node.app[keys.REGISTRY].connections.values():
             if live.budget is not None:
                 live.budget.windows = ()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Let a pause of a gateway pass: the clock moves on, with signs of life as often as a process gives them."""
+        if seconds < SHORT:
+            await asyncio.sleep(seconds)
+            return
+        while seconds > 0:
+            step = min(seconds, self.settings.lease_seconds / 3)
+            seconds -= step
+            await self.pass_by(step)
+
+    async def pass_by(self, seconds: float) -> None:
+        """Let less than a lease pass, whatever runs; every gateway keeps what it holds."""
+        self.clock.advance(seconds)
+        for node in self.nodes:
+            await node.app[keys.WORKER].keep_leases()
 
     # Webhooks --------------------------------------------------------------------------------------------------
 
@@ -220,7 +257,8 @@ class Rig(Configuring):
     async def finish(self, *, patience: float = PATIENCE, horizon: float = 100 * 3600) -> None:
         """Wait until no delivery and no job has anything left to do, moving the clock on where all only wait.
 
-        Jobs of paused connections may wait on. `horizon` bounds by how many seconds the clock is moved.
+        Jobs of paused connections may wait on. `horizon` bounds by how many seconds the clock is moved, `patience` for
+        how many real seconds it may stand still.
         """
         waiting = await self._live(horizon, patience)
         assert not waiting, f"still waiting after {horizon:.0f} s: {waiting}"
@@ -231,19 +269,33 @@ class Rig(Configuring):
 
     async def _live(self, horizon: float, patience: float) -> list[Job | Delivery]:
         deadline = time.monotonic() + patience
-        moved = 0.0
-        while waiting := await self.unfinished():
+        moved, seen, since, step = 0.0, list[Job | Delivery](), time.monotonic(), 1.0
+        while True:
+            while self._busy():
+                assert time.monotonic() < deadline, f"not finished within {patience} s: {await self.unfinished()}"
+                await asyncio.sleep(0.001)
+            waiting = await self.unfinished()
+            if not waiting:
+                break
             ahead = self._idle_for(waiting)
+            if waiting != seen:
+                seen, since, step = waiting, time.monotonic(), 1.0
+            elif ahead <= 0 and time.monotonic() - since > STALLED:
+                ahead, since, step = step, time.monotonic(), step * 4
             if ahead > horizon - moved:
                 break
             if ahead > 0:
-                moved += ahead
+                moved, deadline = moved + ahead, time.monotonic() + patience
                 self.clock.advance(ahead + 0.001)
                 for node in self.nodes:
                     node.app[keys.WORKER].wake()
             assert time.monotonic() < deadline, f"not finished within {patience} s: {waiting}"
-            await asyncio.sleep(0.004)
+            await asyncio.sleep(0.003)
         return waiting
+
+    def _busy(self) -> bool:
+        """Whether a gateway is at work on a job, so that its store need not be asked."""
+        return any(node.app[keys.WORKER].busy for node in self.nodes)
 
     def _idle_for(self, waiting: Sequence[Job | Delivery]) -> float:
         """Return for how many seconds nothing can happen: all that is left are jobs that are not due, or held back."""
@@ -251,14 +303,16 @@ class Rig(Configuring):
         for item in waiting:
             if not isinstance(item, Job) or item.status is not JobStatus.PENDING or item.next_attempt_at is None:
                 return 0.0
-            live = self.gateway.app[keys.REGISTRY].connections.get(item.gate)
-            rest = live.breaker.waits_until if live is not None else None
-            times.append(max(item.next_attempt_at, rest or item.next_attempt_at))
+            waits = [node.app[keys.REGISTRY].breaker(item.gate).waits_until or now for node in self.nodes]
+            times.append(max(item.next_attempt_at, min(waits)))
         return (min(times) - now).total_seconds()
 
     async def unfinished(self) -> list[Job | Delivery]:
         """Return the jobs that run or may run, and the deliveries that were not dispatched yet."""
         open_gates = {row.name for row in await self.store.list_connections() if row.status == "active"}
+        left = await self.store.backlog()
+        if not left.deliveries and not left.jobs:
+            return []
         # Asked for on both sides of those that run: a job that is taken up between two questions would be in neither.
         waiting = await every(self.store.list_jobs, status=JobStatus.PENDING)
         running = await every(self.store.list_jobs, status=JobStatus.RUNNING)

@@ -19,7 +19,7 @@ from storage.errors import GuardBusyError
 from storage.ids import new_id
 from storage.records import Intent, JobStatus, NewIntent
 
-GUARD_SECONDS = (0.4, 12.0)
+GUARD_SECONDS = (0.4, 60.0)
 """How long a job waits for the create of an equal customer: at first, and at most after many tries."""
 FRESH = timedelta(seconds=10)
 """A create is sent only this soon after its intent, however long the process was stopped in between: later, another

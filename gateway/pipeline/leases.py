@@ -31,13 +31,17 @@ class Leases:
         until = self._until.get((claimed.job.job_id, claimed.job.fence))
         return until is not None and self._now() < until
 
-    async def keep(self, claimed: Iterable[Claimed]) -> set[str]:
-        """Say that these jobs are alive; return those that another worker has taken over. Raises StorageError kinds."""
+    async def keep(self, claimed: Iterable[Claimed]) -> set[tuple[str, int]]:
+        """Say that these jobs are alive; return job and fence of those that another claim has taken over.
+
+        That claim may be one of this process, which is why the fence is told. Raises StorageError kinds.
+        """
         held = {one.job.job_id: one.job.fence for one in claimed}
         until = self._now() + self._lease
-        lost = await self._store.extend_leases(held, owner=self._owner, until=until) if held else set()
+        gone = await self._store.extend_leases(held, owner=self._owner, until=until) if held else set()
+        lost = {(job_id, held[job_id]) for job_id in gone}
         for key in held.items():
-            if key[0] in lost:
+            if key in lost:
                 self._until.pop(key, None)
             elif key in self._until:
                 self._until[key] = until

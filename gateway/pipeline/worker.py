@@ -1,10 +1,12 @@
 """The worker: dispatches deliveries, claims jobs under lease, runs their stages, settles, and stops gracefully."""
 
 import asyncio
+import contextlib
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from time import perf_counter
 
 import structlog
@@ -86,6 +88,11 @@ class Worker:
     def alive(self) -> bool:
         """Whether the worker's loops run."""
         return bool(self._loops) and not any(loop.done() for loop in self._loops)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is at work on a job."""
+        return bool(self._running or self._ready)
 
     async def stop(self, grace: float = STOP_SECONDS) -> None:
         """Take nothing more, let what runs end within `grace` seconds, and hand back the rest."""
@@ -190,6 +197,7 @@ class Worker:
             claimed = self._ready.popleft()
             task = asyncio.create_task(self._attempt(claimed))
             self._running[claimed.job.job_id] = (claimed, task)
+            task.add_done_callback(partial(self._ended, claimed))  # a task cancelled before its first step runs nothing
 
     async def _rest(self) -> None:
         """Sleep until somebody wakes us, the next job falls due, or a second has passed."""
@@ -212,17 +220,21 @@ class Worker:
         await asyncio.sleep(IDLE_SECONDS)
 
     async def _keep_leases(self) -> None:
-        """Say at every third of a lease that its jobs are alive; stop those that another worker has taken over."""
         while True:
             await asyncio.sleep(self._lease.total_seconds() / 3)
-            try:
-                lost = await self._leases.keep([*(claimed for claimed, _ in self._running.values()), *self._ready])
-            except StorageError:
-                continue
-            for job_id in lost:
-                if job_id in self._running:
-                    self._running[job_id][1].cancel()
-            self._ready = deque(claimed for claimed in self._ready if claimed.job.job_id not in lost)
+            with contextlib.suppress(StorageError):
+                await self.keep_leases()
+
+    async def keep_leases(self) -> None:
+        """Say that the jobs held here are alive, and stop those that another worker has taken over.
+
+        Done at every third of a lease. Raises StorageError kinds.
+        """
+        lost = await self._leases.keep([*(claimed for claimed, _ in self._running.values()), *self._ready])
+        for claimed, task in self._running.values():
+            if (claimed.job.job_id, claimed.job.fence) in lost:
+                task.cancel()
+        self._ready = deque(one for one in self._ready if (one.job.job_id, one.job.fence) not in lost)
 
     # One attempt -----------------------------------------------------------------------------------------------
 
@@ -242,14 +254,16 @@ class Worker:
             log.warning("lease_lost")
         except StorageError as error:
             log.error("attempt_not_settled", code=error.code)  # noqa: TRY400 - a store in trouble is no bug of ours
-        finally:
-            self._leases.drop(claimed)
-            if self._running.get(job.job_id, (None, None))[1] is asyncio.current_task():
-                del self._running[job.job_id]  # unless the job was lost and is being run here again
-            self._fill()
-            if len(self._ready) <= self._pace.places(self._places) // 2:
-                self._wake.set()
-                self._hungry.set()
+
+    def _ended(self, claimed: Claimed, task: asyncio.Task[None]) -> None:
+        """Give the place of an attempt to the next."""
+        self._leases.drop(claimed)
+        if self._running.get(claimed.job.job_id, (None, None))[1] is task:
+            del self._running[claimed.job.job_id]  # unless the job was lost and is being run here again
+        self._fill()
+        if len(self._ready) <= self._pace.places(self._places) // 2:
+            self._wake.set()
+            self._hungry.set()
 
     async def _run(self, work: Work) -> Result:
         stage = self._stages.get(work.claimed.job.kind)

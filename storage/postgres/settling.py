@@ -6,7 +6,7 @@ from storage.postgres.catalog import CONFIG_CHANGED
 from storage.postgres.connection import Session
 from storage.postgres.customers import see_customers
 from storage.postgres.database import Database
-from storage.postgres.intents import assert_free, close_intent, close_open_intent, mark_looked
+from storage.postgres.intents import assert_free, close_intent, close_open_intent, mark_looked, nothing_is_coming
 from storage.postgres.jobs import insert_jobs
 from storage.postgres.mappings import link, mark_stale, mark_written_back
 from storage.postgres.parking import call_next
@@ -90,6 +90,8 @@ async def _write_mapping(db: Session, s: Settlement) -> None:
         await mark_stale(db, s.stale, now)
     if s.close_intent is not None:
         await close_intent(db, s.close_intent, s.intent_result or "closed", now)
+        if s.link is None:
+            await nothing_is_coming(db, s.close_intent)
     if s.looked is not None:
         await mark_looked(db, s.looked, now)
     if s.link is not None:

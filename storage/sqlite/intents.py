@@ -40,6 +40,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _CLOSE = "UPDATE intents SET closed_at = ?, result = ?, snapshot = NULL WHERE intent_id = ? AND closed_at IS NULL"
 _CLOSE_GUARDS = "UPDATE guards SET closed_at = ? WHERE connection = ? AND guard = ? AND intent_id = ?"
 _GUARDED = "SELECT connection, guards FROM intents WHERE intent_id = ?"
+_NOT_COMING = """
+DELETE FROM mappings
+ WHERE status = 'intended' AND provider_entity_id IS NULL
+   AND (source, entity_type, entity_id, connection)
+       = (SELECT source, entity_type, entity_id, connection FROM intents WHERE intent_id = ?)"""
 _LOOKED = "UPDATE intents SET looked_at = ? WHERE intent_id = ? AND closed_at IS NULL"
 _REFUSED = "UPDATE intents SET refused_at = ?, looked_at = NULL WHERE intent_id = ? AND closed_at IS NULL"
 
@@ -67,6 +72,11 @@ def close_open_intent(db: sqlite3.Connection, mapping: MappingKey, result: str, 
     row = db.execute(_OPEN, values.key(mapping)).fetchone()
     if row is not None:
         close_intent(db, row["intent_id"], result, now)
+
+
+def nothing_is_coming(db: sqlite3.Connection, intent_id: str) -> None:
+    """Take away the mapping that was only intended: its create has ended in nothing."""
+    db.execute(_NOT_COMING, (intent_id,))
 
 
 def mark_looked(db: sqlite3.Connection, intent_id: str, now: datetime) -> None:

@@ -9,7 +9,7 @@ from storage.scalars import dumps, micros, micros_or_none
 from storage.sqlite.catalog import CONFIG_CHANGED
 from storage.sqlite.customers import see_customer
 from storage.sqlite.database import Database
-from storage.sqlite.intents import assert_free, close_intent, close_open_intent, mark_looked
+from storage.sqlite.intents import assert_free, close_intent, close_open_intent, mark_looked, nothing_is_coming
 from storage.sqlite.jobs import insert_job
 from storage.sqlite.mappings import link, mark_stale, mark_written_back
 from storage.sqlite.parking import call_next
@@ -79,6 +79,8 @@ def _write_mapping(db: sqlite3.Connection, s: Settlement) -> None:
         mark_stale(db, s.stale, now)
     if s.close_intent is not None:
         close_intent(db, s.close_intent, s.intent_result or "closed", now)
+        if s.link is None:
+            nothing_is_coming(db, s.close_intent)
     if s.looked is not None:
         mark_looked(db, s.looked, now)
     if s.link is not None:

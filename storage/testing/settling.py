@@ -150,6 +150,12 @@ class SettlingContract(StoreFixtures):
             make_intent(make_key("cust_2"), seconds=60, guards=("mail:a",)), job_id=other.job.job_id, fence=1
         )
 
+    async def test_of_a_create_that_ended_in_nothing_no_intended_mapping_is_left(self, store: Store) -> None:
+        claimed = await running_job(store)
+        begun = await store.begin_intent(make_intent(), job_id=claimed.job.job_id, fence=claimed.job.fence)
+        await store.settle(make_settlement(claimed, close_intent=begun.intent_id, intent_result="absent"))
+        assert await store.get_mapping(make_key()) is None
+
     async def test_a_write_back_is_noted_and_forgotten_with_another_record(self, store: Store) -> None:
         claimed = await running_job(store)
         await store.settle(make_settlement(claimed, JobStatus.PENDING, link=make_link(), written_back=make_key()))

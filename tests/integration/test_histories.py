@@ -1,23 +1,56 @@
-"""Histories drawn by Hypothesis, judged by the invariants; many more of them with HYPOTHESIS_PROFILE=thorough."""
+"""Histories drawn by Hypothesis, judged by the invariants. `python -m tests.histories` plays ten thousand of them."""
 
-import os
+import asyncio
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
-from tests.histories import History
+from tests.histories.ground import Ground
+from tests.histories.play import play, replay
+from tests.postgres_setup import NewDatabase
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+FOUND = {
+    "the clock is set forth while a job is claimed and claimed again": """
+        state.begin(filter_mode='search', lag=0.0, query_lag=0.0, request_ids='off', detail='null',
+                    name='Ada Lovelace', email='c@example.org', two=False)
+        state.time_passes(seconds=90000.0)
+        state.give(donor='user_1', name="O'Connor: Sons", email='ADA@example.com')
+        state.announce_all_at_once()
+        state.clock_is_set(seconds=3600.0)
+        state.clock_is_set(seconds=3600.0)
+    """,
+    "an invoice is voided while its customer is being created": """
+        state.begin(filter_mode='ignored', lag=0.0, query_lag=400.0, request_ids='forget', detail='null',
+                    name="O'Connor: Sons", email='c@example.org', two=False)
+        state.replay(delivery=3)
+        state.another_gateway()
+        state.void(invoice=6)
+        state.clock_is_set(seconds=3600.0)
+        state.move(customer=5, email='ADA@example.com')
+        state.give(donor=None, name='Front Office', email='d@example.org')
+    """,
+}
+"""Histories in which something went wrong once."""
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(0 if THOROUGH else 600)
 def test_whatever_happens_in_whatever_order_nothing_is_lost_and_nobody_doubled() -> None:
-    run_state_machine_as_test(
-        History,
-        settings=settings(
-            max_examples=10_000 if THOROUGH else 25, stateful_step_count=20, deadline=None, print_blob=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )  # fmt: skip
+    with Ground() as ground:
+        play(ground, 100)
+
+
+@pytest.mark.parametrize("steps", FOUND.values(), ids=FOUND.keys())
+def test_what_went_wrong_once_goes_well(steps: str) -> None:
+    with Ground() as ground:
+        replay(ground, steps)
+
+
+@pytest.mark.postgres
+async def test_the_same_on_postgres(new_database: NewDatabase) -> None:
+    url = await new_database()
+
+    def live() -> None:
+        with Ground(postgres=url) as ground:
+            play(ground, 15)
+
+    await asyncio.to_thread(live)

@@ -1,0 +1,63 @@
+"""Batches of histories, some at the same time, each on a ground of its own; and one verdict."""
+
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from gateway import logs
+from gateway.settings import LogFormat, LogLevel
+from tests.histories.ground import Ground
+from tests.histories.play import play
+from tests.postgres_setup import Server
+
+BATCH = 125
+POSTGRES_EVERY = 5
+KEEP_CHARS = 20_000
+
+
+def quiet() -> None:
+    """Keep the gateways' own log lines out of what is printed."""
+    logs.configure(LogFormat.JSON, LogLevel.ERROR)
+    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
+
+
+def batch(seed: int, number: int, size: int, *, postgres: bool) -> tuple[int, str]:
+    """Play one batch; return its number and what went wrong, empty where nothing did."""
+    quiet()
+    server = Server() if postgres else None
+    try:
+        with Ground(postgres=server.url if server is not None else None) as ground:
+            play(ground, size, seed=seed * 1_000_003 + number, shrink=False)
+    except BaseException:  # noqa: BLE001 - told, and part of the verdict
+        return number, traceback.format_exc()[-KEEP_CHARS:]
+    finally:
+        if server is not None:
+            server.remove()
+    return number, ""
+
+
+def soak(*, seed: int, first: int, batches: int, size: int, at_once: int, postgres: bool) -> bool:
+    """Play all batches and print a verdict; return whether the promise was kept."""
+    begun, broken = time.monotonic(), []
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(at_once, mp_context=context) as pool:
+        playing = [
+            pool.submit(batch, seed, number, size, postgres=postgres and number % POSTGRES_EVERY == POSTGRES_EVERY - 1)
+            for number in range(first, first + batches)
+        ]
+        for done in as_completed(playing):
+            number, wrong = done.result()
+            print(f"batch {number}: {size} histories: {'BROKEN' if wrong else 'kept'}", flush=True)
+            if wrong:
+                broken.append(number)
+                print(wrong, flush=True)
+    minutes = (time.monotonic() - begun) / 60
+    again = "".join(f"\n  python -m tests.histories --seed {seed} --first {number} --batches 1" for number in broken)
+    verdict = f"BROKEN in {len(broken)} of {batches} batches; to play them again:{again}" if broken else "KEPT"
+    told = f"{batches * size} histories in {batches} batches, {minutes:.1f} minutes, seed {seed}."
+    print(f"{told} The promise was {verdict}")
+    return not broken

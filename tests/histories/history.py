@@ -1,0 +1,335 @@
+"""A history as a machine of Hypothesis: what may happen, in any order, and what must hold in the end.
+
+Customers sign up, are renamed, move to another address; invoices are finalized, voided, announced late, again, in
+disorder, or never; people give; somebody else makes records at the providers, or puts them away. Services fail in every
+way they can, throttle, lag, lose consents. Gateways join, are killed, and are started again; hours pass, and clocks are
+set. In the end the faults stop, a careful operator does what is asked of people, and the invariants must hold.
+
+What a step does depends on numbers drawn for it and on how much was made before, never on how far the gateway has come:
+so what Hypothesis has found can be played again, and made smaller.
+"""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from connectors.testing.quickbooks_wire import Refusal
+from connectors.testing.simulator import Fault, FaultKind
+from gateway import keys
+from gateway.app import Gateway
+from storage.errors import StorageError
+from tests.harness import NOMOD, QUICKBOOKS, SOURCE
+from tests.histories.ground import Ground
+from tests.histories.people import operate
+from tests.integration.polling_setup import looked, wake
+
+NAMES = ("Ada Lovelace", "Front Office", "Łukasz Żółć", "O'Connor: Sons")
+EMAILS = ("ada@example.com", "ADA@example.com", "office@example.com", "c@example.org", "d@example.org")
+ROUTES = (
+    ("flexprice", "GET /v1/invoices/*"), ("flexprice", "GET /v1/customers/*"), ("flexprice", "PUT /v1/customers"),
+    ("flexprice", "POST /v1/invoices/search"), ("nomod", "GET /v1/customers"), ("nomod", "GET /v1/customers/*"),
+    ("nomod", "POST /v1/customers"), ("intuit", "GET /v3/company/*/query"), ("intuit", "GET /v3/company/*/customer/*"),
+    ("intuit", "POST /v3/company/*/customer"), ("intuit", "POST /oauth2/v1/tokens/bearer"),
+)  # fmt: skip
+LEASE = 31.0
+"""Seconds after which what a dead gateway held is free."""
+NODES = 2
+PATIENCE = 10.0
+"""Real seconds."""
+
+names, emails, which = st.sampled_from(NAMES), st.sampled_from(EMAILS), st.integers(0, 7)
+lags = st.sampled_from([0.0, 15.0, 400.0])
+
+
+def _told(function: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(function)
+    def tell(self: "History", **given: Any) -> None:
+        arguments = ", ".join(f"{name}={_shown(value)}" for name, value in given.items())
+        self.told.append(f"state.{function.__name__}({arguments})")
+        function(self, **given)
+
+    return tell
+
+
+def _shown(value: object) -> str:
+    return f"FaultKind.{value.name}" if isinstance(value, FaultKind) else repr(value)
+
+
+def step(**arguments: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a method a step of histories, and have it told of as Hypothesis does."""
+    return lambda function: rule(**arguments)(_told(function))  # type: ignore[no-untyped-call]
+
+
+def first(**arguments: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """As `step`, for the one that every history begins with."""
+    return lambda function: initialize(**arguments)(_told(function))  # type: ignore[no-untyped-call]
+
+
+class History(RuleBasedStateMachine):
+    """One history. See the module's docstring."""
+
+    def __init__(self, ground: Ground) -> None:
+        super().__init__()
+        self.told: list[str] = []
+        """The steps taken, as lines of Python."""
+        self._ground = ground
+        self._customers: list[str] = []
+        self._invoices: list[str] = []
+        self._nodes = 1
+        self._set_back = False
+        self.rig = ground.run(ground.begin())
+
+    @first(
+        filter_mode=st.sampled_from(["email", "search", "ignored"]), lag=lags, query_lag=lags,
+        request_ids=st.sampled_from(["replay", "off", "forget"]), detail=st.sampled_from(["text", "null", "id"]),
+        name=names, email=emails, two=st.booleans(),
+    )  # fmt: skip
+    def begin(self, *, filter_mode: Any, lag: float, query_lag: float, request_ids: str, detail: str, name: str,
+              email: str, two: bool) -> None:  # fmt: skip
+        """Choose what the documents leave open. One customer there always is, and one invoice or more."""
+        self.rig.nomod.filter_mode, self.rig.nomod.search_lag = filter_mode, lag
+        quirks = self.rig.intuit.quirks
+        quirks.requestid_mode, quirks.requestid_memory, quirks.query_lag = request_ids, 5.0, query_lag
+        quirks.duplicate_detail = detail
+        for _ in range(two):
+            self._nodes += 1
+            self._ground.run(self.rig.start_node())
+        self._sign_up(name, email)
+
+    # The platforms ---------------------------------------------------------------------------------------------
+
+    @step(name=names, email=emails)
+    def sign_up(self, *, name: str, email: str) -> None:
+        """A customer signs up and gets an invoice, which is announced; names and addresses are not unique."""
+        self._sign_up(name, email)
+
+    @step(customer=which)
+    def finalize(self, *, customer: int) -> None:
+        """A known customer gets another invoice, which is announced."""
+        self._finalize(customer)
+        self._announce(-1)
+
+    @step(customer=which)
+    def finalize_silently(self, *, customer: int) -> None:
+        """An invoice is finalized, and its webhook does not come: it may be announced late, or never."""
+        self._finalize(customer)
+
+    @step(invoice=which, again=st.sampled_from([None, "msg_a", "msg_b"]))
+    def announce(self, *, invoice: int, again: str | None) -> None:
+        """Any invoice is announced: late, out of order, again as another message, or again as the same one."""
+        self._announce(invoice, message_id=again and f"{again}_{invoice % len(self._invoices)}")
+
+    @step()
+    def announce_all_at_once(self) -> None:
+        """Every invoice is announced at the same moment, the newest first, at all gateways."""
+
+        async def all_of_them() -> None:
+            await asyncio.gather(
+                *(
+                    self.rig.announce(invoice, node=number % self._nodes)
+                    for number, invoice in enumerate(reversed(self._invoices))
+                )
+            )
+
+        self._ground.run(all_of_them())
+
+    @step(customer=which, name=names)
+    def rename(self, *, customer: int, name: str) -> None:
+        """A customer takes another name."""
+        self.rig.flexprice.edit_customer(self._customer(customer), name=name)
+
+    @step(customer=which, email=emails)
+    def move(self, *, customer: int, email: str) -> None:
+        """A customer takes another e-mail address."""
+        self.rig.flexprice.edit_customer(self._customer(customer), email=email)
+
+    @step(invoice=which)
+    def void(self, *, invoice: int) -> None:
+        """An invoice is voided."""
+        self.rig.flexprice.void_invoice(self._invoices[invoice % len(self._invoices)])
+
+    @step(donor=st.sampled_from(["user_1", "user_2", None]), name=names, email=emails)
+    def give(self, *, donor: str | None, name: str, email: str) -> None:
+        """Somebody gives at Tithely, known there or not."""
+        first, _, last = name.partition(" ")
+        giver: dict[str, Any] = {"first_name": first, "last_name": last, "email": email}
+        if donor is not None:
+            giver["donor_id"] = donor
+        self._ground.run(self.rig.give(**giver))
+
+    # The providers ---------------------------------------------------------------------------------------------
+
+    @step(name=names, email=emails)
+    def made_by_hand_in_nomod(self, *, name: str, email: str) -> None:
+        """Somebody makes a record there."""
+        self.rig.nomod.seed(first_name=name, email=email)
+
+    @step(name=names, email=emails, vendor=st.booleans())
+    def made_by_hand_in_quickbooks(self, *, name: str, email: str, vendor: bool) -> None:
+        """Somebody makes a record there, or a vendor, whose names are taken from customers too."""
+        with contextlib.suppress(Refusal):  # the name is taken
+            make = self.rig.intuit.seed_vendor if vendor else self.rig.intuit.seed_customer
+            make(email=email, DisplayName=name.replace(":", " "))
+
+    @step(record=which)
+    def put_away_in_quickbooks(self, *, record: int) -> None:
+        """Somebody makes a record inactive there."""
+        there = sorted(self.rig.intuit.customers)
+        with contextlib.suppress(Refusal, ZeroDivisionError):  # it is away already; there is none
+            self.rig.intuit.deactivate(there[record % len(there)])
+
+    @step(
+        where=st.sampled_from(ROUTES), kind=st.sampled_from(FaultKind), times=st.integers(1, 3),
+        skip=st.integers(0, 2), wait=st.sampled_from([None, 1, 45, 900]),
+    )  # fmt: skip
+    def fault(self, *, where: tuple[str, str], kind: FaultKind, times: int, skip: int, wait: int | None) -> None:
+        """Requests to a service will go wrong."""
+        service, route = where
+        planned = Fault(kind=kind, route=route, times=times, skip=skip, seconds=0.01, retry_after=wait)
+        getattr(self.rig, service).faults.add(planned)
+
+    @step()
+    def consent_lost(self) -> None:
+        """The administrator disconnects the app in QuickBooks."""
+        self.rig.intuit.oauth.disconnect()
+
+    @step()
+    def tokens_expired(self) -> None:
+        """Access tokens end early."""
+        self.rig.intuit.oauth.expire_access_tokens()
+
+    # Time and machines -----------------------------------------------------------------------------------------
+
+    @step(seconds=st.sampled_from([0.05, 3.0, 31.0, 700.0, 5400.0, 90_000.0]))
+    def time_passes(self, *, seconds: float) -> None:
+        """Work goes on for a while."""
+        self._ground.run(self.rig.live(seconds, patience=PATIENCE))
+        wake(self.rig)
+
+    @step(seconds=st.sampled_from([-900.0, -10.0, 3600.0]))
+    def clock_is_set(self, *, seconds: float) -> None:
+        """Somebody sets the clock, forth or back."""
+        self._set_back = self._set_back or seconds < 0
+        self.rig.clock.advance(seconds)
+
+    @step(restarted=st.booleans())
+    def gateway_killed(self, *, restarted: bool) -> None:
+        """One gateway dies where it is. The other goes on, or else one is started in its place."""
+        self._ground.run(self._kill(self.rig.nodes.pop()))
+        self._nodes -= 1
+        if restarted or not self._nodes:
+            self._nodes += 1
+            self._ground.run(self.rig.start_node())
+
+    @step()
+    def power_cut(self) -> None:
+        """All gateways die where they are, and one is started again."""
+        while self.rig.nodes:
+            self._ground.run(self._kill(self.rig.nodes.pop()))
+        self._nodes = 1
+        self._ground.run(self.rig.start_node())
+
+    @step()
+    def another_gateway(self) -> None:
+        """Another gateway joins in, or one is restarted in good order."""
+        if self._nodes == NODES:
+            self._ground.run(self.rig.nodes.pop().__aexit__())
+        else:
+            self._nodes += 1
+        self._ground.run(self.rig.start_node())
+
+    # People ----------------------------------------------------------------------------------------------------
+
+    @step()
+    def operator(self) -> None:
+        """A careful person does what waits to be done."""
+        self._ground.run(operate(self.rig))
+
+    @step(connection=st.sampled_from([NOMOD, QUICKBOOKS]))
+    def pause(self, *, connection: str) -> None:
+        """Somebody pauses a connection."""
+        self._ground.run(self.rig.pause(connection))
+
+    @step(delivery=which)
+    def replay(self, *, delivery: int) -> None:
+        """Somebody has a delivery worked off again."""
+        delivery_id = self.rig.acknowledged[delivery % len(self.rig.acknowledged)]
+        with contextlib.suppress(StorageError):  # it is still being worked on
+            self._ground.run(self.rig.store.replay_delivery(delivery_id))
+
+    # How ---------------------------------------------------------------------------------------------------------
+
+    def _sign_up(self, name: str, email: str) -> None:
+        made = self.rig.flexprice.add_customer(name=name, email=email, metadata={"plan": "gold"})
+        self._customers.append(str(made["id"]))
+        self._finalize(len(self._customers) - 1)
+        self._announce(-1)
+
+    def _customer(self, number: int) -> str:
+        return self._customers[number % len(self._customers)]
+
+    def _finalize(self, customer: int) -> None:
+        self._invoices.append(str(self.rig.flexprice.add_invoice(self._customer(customer))["id"]))
+
+    def _announce(self, invoice: int, **options: Any) -> None:
+        chosen = self._invoices[invoice % len(self._invoices)]
+        self._ground.run(self.rig.announce(chosen, node=len(self._invoices) % self._nodes, **options))
+
+    async def _kill(self, node: Gateway) -> None:
+        """End a gateway as SIGKILL does: nothing is finished, nothing is handed back. What it held is free later."""
+        worker = node.app[keys.WORKER]
+        tasks = [*worker._loops, *(task for _, task in worker._running.values())]
+        worker._stopping = True
+        worker._ready.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        worker._running.clear()
+        await node.__aexit__()
+        for _ in range(4):
+            await self.rig.pass_by(LEASE / 4)
+
+    # The end ---------------------------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Let all faults end, let everything be done, and judge."""
+        try:
+            self._ground.run(self._judge())
+        except BaseException as error:
+            error.add_note("\n".join(["Its steps were:", *self.told]))
+            raise
+        finally:
+            self._ground.run(self.rig.stop())
+
+    async def _judge(self) -> None:
+        rig = self.rig
+        for service in (rig.flexprice, rig.nomod, rig.intuit):
+            service.faults.clear()
+        await self._all_done()
+        await looked(rig, SOURCE, ahead=120)  # what was never announced is found
+        await self._all_done()
+        await rig.check(all_linked=True)
+        for customer in self._customers:
+            assert rig.flexprice.customers[customer]["metadata"]["plan"] == "gold", "a key of somebody else's is gone"
+        if not self._set_back:
+            await self._check_nobody_is_missing()
+
+    async def _all_done(self) -> None:
+        for _ in range(50):
+            await self.rig.finish(patience=PATIENCE)
+            if not await operate(self.rig):
+                break
+        await self.rig.finish(patience=PATIENCE)
+
+    async def _check_nobody_is_missing(self) -> None:
+        """Every customer with a valid invoice is linked everywhere, whether or not a webhook has told of it."""
+        invoices = self.rig.flexprice.invoices.values()
+        expected = {str(invoice["customer_id"]) for invoice in invoices if invoice["invoice_status"] == "FINALIZED"}
+        for connection in (NOMOD, QUICKBOOKS):
+            missing = {customer for customer in expected if await self.rig.linked(customer, connection) is None}
+            assert not missing, f"never came to {connection}: {missing}"

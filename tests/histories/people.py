@@ -1,0 +1,44 @@
+"""A careful operator: does what is asked of people, looks before deciding, and never decides against the ledgers."""
+
+import contextlib
+
+from storage.errors import StorageError
+from storage.records import ConnectionRow, JobStatus, Review, ReviewStatus
+from tests.harness import QUICKBOOKS, Rig
+from tests.invariants import every
+from tests.ledgers import made_in_quickbooks
+
+
+async def operate(rig: Rig) -> int:
+    """Decide reviews, retry dead letters, connect again what is paused; return how much there was to do."""
+    done = 0
+    for review in await every(rig.store.list_reviews, status=ReviewStatus.OPEN):
+        await _decide(rig, review)
+        done += 1
+    for job in await every(rig.store.list_jobs, status=JobStatus.FAILED):
+        await rig.store.retry_job(job.job_id, now=rig.now())
+        done += 1
+    for connection in await rig.store.list_connections():
+        if connection.status == "paused":
+            await _resume(rig, connection)
+            done += 1
+    await rig.refresh()
+    return done
+
+
+async def _decide(rig: Rig, review: Review) -> None:
+    """Look at the provider: adopt what was made for the customer, else make one."""
+    made = rig.nomod.made_for if review.connection == "nomod-prod" else made_in_quickbooks(rig.intuit)
+    known = made.get(str(review.entity_id))
+    with contextlib.suppress(StorageError):  # it was answered meanwhile
+        await rig.store.resolve_review(
+            review.review_id, decision="adopt" if known else "create", provider_entity_id=known[0] if known else None,
+            by="operator", now=rig.now(),
+        )  # fmt: skip
+
+
+async def _resume(rig: Rig, connection: ConnectionRow) -> None:
+    """Give the consent again where it is what was missing, and let work go on."""
+    if connection.name == QUICKBOOKS and connection.pause_reason:
+        await rig.add_quickbooks()
+    await rig.resume(connection.name)
