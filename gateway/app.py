@@ -14,6 +14,8 @@ from aiohttp import web
 
 from gateway import keys
 from gateway.access import Access
+from gateway.alerts.sending import Carrier, Sending
+from gateway.alerts.watching import Watch
 from gateway.configuration.service import Configuration
 from gateway.console import routes as console
 from gateway.egress import new_session
@@ -124,7 +126,10 @@ class Gateway:
         app[keys.REGISTRY], app[keys.METRICS], app[keys.QUARANTINE] = registry, metrics, quarantine
         app[keys.ACCESS], app[keys.CLOCK] = access, now
         configuration = app[keys.CONFIGURATION] = Configuration(store, vault, now=now)
+        carrier = Carrier(vault=vault, session=session, settings=settings, now=now)
         worker = await self._start_worker(store, registry, metrics, owner) if self._work else None
+        if self._work:
+            self._start_watch(store, registry, metrics, owner, carrier)
         await stack.enter_async_context(
             _every(HOUSEKEEPING_SECONDS, lambda: self._housekeep(registry, access, quarantine))
         )
@@ -132,7 +137,7 @@ class Gateway:
             wake = worker.wake if worker is not None else nobody
             app[keys.OPERATIONS] = gather(
                 store=store, vault=vault, registry=registry, configuration=configuration, access=access, now=now,
-                wake=wake, public_url=settings.public_url,
+                carrier=carrier, wake=wake, public_url=settings.public_url,
             )  # fmt: skip
             self._door = Door(
                 registry=registry, store=store, quarantine=quarantine, metrics=metrics, now=now,
@@ -167,6 +172,15 @@ class Gateway:
         await self._stack.enter_async_context(_meanwhile(upkeep.look_at_sources()))
         self.app[keys.WORKER] = worker
         return worker
+
+    def _start_watch(self, store: Store, registry: Registry, metrics: Metrics, owner: str, carrier: Carrier) -> None:
+        settings, now = self.settings, self._now
+        sending = Sending(store=store, carrier=carrier, schedule=settings.retry_schedule, metrics=metrics, now=now)
+        watch = self.app[keys.ALERTS] = Watch(
+            store=store, registry=registry, sending=sending, settings=settings, metrics=metrics, now=now, owner=owner
+        )
+        watch.start()
+        self._stack.push_async_callback(watch.stop)
 
     async def _listen(self, door: Door) -> None:
         router = self.app.router

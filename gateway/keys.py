@@ -7,6 +7,7 @@ import aiohttp
 from aiohttp import web
 
 from gateway.access import Access
+from gateway.alerts.watching import Watch
 from gateway.configuration.service import Configuration
 from gateway.metrics import Metrics
 from gateway.operations.gathered import Operations
@@ -27,6 +28,7 @@ CONFIGURATION = web.AppKey("configuration", Configuration)
 ACCESS = web.AppKey("access", Access)
 WORKER = web.AppKey("worker", Worker)
 OPERATIONS = web.AppKey("operations", Operations)
+ALERTS = web.AppKey("alerts", Watch)
 POLLER = web.AppKey("poller", Poller)
 METRICS = web.AppKey("metrics", Metrics)
 QUARANTINE = web.AppKey("quarantine", Quarantine)

@@ -49,6 +49,12 @@ class Metrics:
             registry=r,
         )
 
+        self.alerts_open = Gauge("ledgergate_alerts_open", "Alerts that hold, by kind.", ["kind"], registry=r)
+        self.alert_messages = Counter(
+            "ledgergate_alert_messages_total", "Tries to tell of an alert: `sent`, or an error code.",
+            ["channel", "outcome"], registry=r,
+        )  # fmt: skip
+
     def text(self) -> bytes:
         """Return the exposition format."""
         return generate_latest(self.registry)

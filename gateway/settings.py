@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.errors import SettingError
+from gateway.mailing import Relay, checked_address
 
 PREFIX = "LEDGERGATE_"
 TEST_PREFIX = "LEDGERGATE_TEST_"
@@ -84,6 +85,25 @@ class Settings(BaseSettings):
         description="Whether providers and platforms may lie on loopback, private or link-local addresses (a sandbox).",
     )
 
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server for alerts: `smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`;"
+        " `?tls=off` for a relay that needs neither.",
+    )
+    smtp_from: str | None = Field(None, description="Sender's address of alerts by e-mail.")
+    alert_backlog_seconds: float = Field(
+        900.0, ge=60, le=7 * 24 * HOUR, description="How long due work may wait before an alert tells of it."
+    )
+    alert_token_days: float = Field(
+        14.0, gt=0, le=365, description="How many days before a consent ends an alert tells of it."
+    )
+    alert_signature_failures: int = Field(
+        5, ge=1, le=20, description="How many refused webhooks of one source within 15 minutes an alert tells of."
+    )
+    alert_repeat_seconds: float = Field(
+        HOUR, ge=60, le=7 * 24 * HOUR, description="How long an alert is not repeated, however many more there are."
+    )
+
     @field_validator("retry_schedule", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -116,6 +136,19 @@ class Settings(BaseSettings):
             msg = "must begin with http:// or https://"
             raise ValueError(msg)
         return value.rstrip("/") if value else None
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _usable_smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value().strip():
+            return None
+        Relay.parse(value.get_secret_value())
+        return value
+
+    @field_validator("smtp_from")
+    @classmethod
+    def _sender(cls, value: str | None) -> str | None:
+        return checked_address(value) if value else None
 
     @field_validator("database_url")
     @classmethod

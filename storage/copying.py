@@ -19,10 +19,13 @@ Progress = Callable[[str, int, int], None]
 TABLES = (
     "meta", "sources", "connections", "secrets", "tokens", "facts", "leases", "keys", "deliveries", "bodies", "jobs",
     "attempts", "mappings", "intents", "guards", "customers", "reviews", "source_activity", "rejections",
-    "rejection_counts", "audit", "budgets", "circuits",
+    "rejection_counts", "audit", "budgets", "circuits", "channels", "alerts", "alert_messages",
 )  # fmt: skip
 """Every table but `schema_migrations`, whose rows each backend writes itself."""
-COUNTED = {"deliveries": "number", "jobs": "number", "reviews": "number", "rejections": "number", "audit": "audit_id"}
+COUNTED = {
+    "deliveries": "number", "jobs": "number", "reviews": "number", "rejections": "number", "audit": "audit_id",
+    "alert_messages": "number",
+}  # fmt: skip
 """Tables whose rows are numbered by the database, and the column that holds the number."""
 CHUNK = 5000
 _GO_ON_COUNTING = """

@@ -17,3 +17,6 @@ MAX_REJECTION_COUNTS = 2000
 
 CLOCK_SKEW = timedelta(seconds=5)
 """By how much the clocks of several nodes may differ: leases and guards are of that much more care."""
+
+MAX_WAITING_MESSAGES = 500
+"""Alert messages that wait for one channel. More than that nobody reads, and an endpoint that is gone takes none."""

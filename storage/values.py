@@ -4,6 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from storage.records import (
+    Alert,
+    AlertMessage,
+    ChannelRow,
     CircuitRow,
     ConnectionRow,
     Job,
@@ -119,6 +122,31 @@ def rejection(refused: Rejection) -> Values:
     return (
         refused.source, micros(refused.at), refused.reason, dumps(refused.headers), refused.body_sha256,
         refused.body_bytes,
+    )  # fmt: skip
+
+
+def channel(row: ChannelRow) -> Values:
+    """Every column of a channel."""
+    return (
+        row.name, row.kind, row.tenant_id, row.environment_id, dumps(row.settings), micros(row.created_at),
+        micros(row.updated_at),
+    )  # fmt: skip
+
+
+def alert(seen: Alert) -> Values:
+    """Every column of an alert, with the version that follows."""
+    return (
+        seen.kind, seen.tenant_id, seen.environment_id, seen.subject, seen.alert_id, seen.status, seen.count,
+        dumps(seen.facts), micros_or_none(seen.newest_at), micros(seen.opened_at), micros_or_none(seen.told_at),
+        seen.told_count, micros_or_none(seen.closed_at), seen.version + 1,
+    )  # fmt: skip
+
+
+def alert_message(new: AlertMessage) -> Values:
+    """message_id, alert_id, channel, tenant, environment, kind, event, content, created_at, next_attempt_at."""
+    return (
+        new.message_id, new.alert_id, new.channel, new.tenant_id, new.environment_id, new.kind, new.event,
+        dumps(new.content), micros(new.created_at), micros_or_none(new.next_attempt_at),
     )  # fmt: skip
 
 

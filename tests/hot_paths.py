@@ -162,6 +162,8 @@ HOT: dict[str, Call] = {
     "list open reviews": lambda s: s.list_reviews(HERE, status="open"),  # type: ignore[arg-type]
     "list audit": lambda s: s.list_audit(HERE),
     "list audit of a subject": lambda s: s.list_audit(HERE, subject="flex"),
+    "attention": lambda s: s.attention(now=T0, refused_since=T0),
+    "due messages": lambda s: s.due_alert_messages(now=T0, limit=10),
     "rejections": lambda s: s.list_rejections("flex"),
     "tokens, facts, leases": _small_things,
     "budgets and circuits": _budgets,

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from gateway.configuration.channels import ChannelSpec
 from gateway.configuration.specs import ConnectionSpec, InvoiceSync, SourceSpec
 from gateway.settings import PREFIX, Settings
 from gateway.sources.base import PollConfig
@@ -15,6 +16,7 @@ from tools import marked
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 SPECS: dict[str, type[BaseModel]] = {
     "sources": SourceSpec, "poll": PollConfig, "connections": ConnectionSpec, "invoice_sync": InvoiceSync,
+    "channels": ChannelSpec,
 }  # fmt: skip
 
 
@@ -45,7 +47,8 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, Enum):
         return f"`{value.value}`"
     if isinstance(value, tuple):
-        return f"`{','.join(f'{part:g}' for part in value)}`"
+        told = ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value)
+        return f"`{told}`" if told else "none"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 

@@ -1,4 +1,4 @@
-"""`apply`: sources and connections from a TOML file into the database, and what changed."""
+"""`apply`: sources, connections and channels from a TOML file into the database, and what changed."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,12 +21,12 @@ def apply(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Upsert the sources and connections of a file; running gateways follow within two seconds.
+    """Upsert the sources, connections and channels of a file; running gateways follow within two seconds.
 
     All is checked before anything is written. A second time it changes nothing. What the file does not name stays.
     """
+    from gateway.configuration.files import read_file
     from gateway.configuration.references import resolve_all
-    from gateway.configuration.specs import read_file
 
     load_settings()
     spec = read_file(file, resolve_all)
@@ -44,5 +44,5 @@ def apply(
         output.print_json({"changes": changes, "changed": changed, "dry_run": dry_run})
         return
     columns = {"kind": "kind", "name": "name", "change": "change", "fields": "fields"}
-    output.print_table(changes, columns, empty="The file names no source and no connection.")
+    output.print_table(changes, columns, empty="The file names no source, no connection and no channel.")
     output.hint(f"{changed} of {len(changes)} {'would be' if dry_run else ''} changed.".replace("  ", " "))

@@ -70,6 +70,7 @@ async def opened(*, live: bool = False) -> AsyncIterator[Opened]:
     Raises SettingError, StorageError kinds, SecretKeyError.
     """
     from gateway.access import Access
+    from gateway.alerts.sending import Carrier
     from gateway.configuration.service import Configuration
     from gateway.egress import new_session
     from gateway.operations.acting import nobody
@@ -93,6 +94,7 @@ async def opened(*, live: bool = False) -> AsyncIterator[Opened]:
         operations = gather(
             store=store, vault=vault, registry=registry, configuration=configuration,
             access=Access(store, admin_key=None, now=utc_now), now=utc_now, wake=nobody,
+            carrier=Carrier(vault=vault, session=session, settings=settings, now=utc_now),
             public_url=settings.public_url,
         )  # fmt: skip
         settled()

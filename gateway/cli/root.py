@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from gateway.cli import (
+    alert,
     apply,
     audit,
+    channel,
     connection,
     connector,
     database,
@@ -37,6 +39,7 @@ for name, group in (
     ("source", source.app), ("connection", connection.app), ("delivery", delivery.app), ("job", job.app),
     ("mapping", mapping.app), ("review", review.app), ("key", key.app), ("connector", connector.app),
     ("signature", signature.app), ("db", database.app), ("secret", secret.app), ("audit", audit.app),
+    ("alert", alert.app), ("channel", channel.app),
 ):  # fmt: skip
     app.add_typer(group, name=name)
 

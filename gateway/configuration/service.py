@@ -1,4 +1,4 @@
-"""Putting sources and connections into the store: what a file, a command and the API all do, with an audit entry."""
+"""Putting sources, connections and channels into the store, for a file, a command and the API alike; audited."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,12 +7,14 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from gateway.configuration import rows
-from gateway.configuration.specs import ConnectionSpec, File, SourceSpec, problem_line
+from gateway.configuration.channels import ChannelSpec, channel_plain, channel_row, channel_secrets
+from gateway.configuration.files import File
+from gateway.configuration.specs import ConnectionSpec, SourceSpec, problem_line
 from gateway.errors import ConfigFileError
 from gateway.plugins import connector_plugins, source_plugins
 from gateway.secrets import Vault
 from storage import Store
-from storage.records import ConnectionRow, MappingStatus, Scope, SourceRow
+from storage.records import ChannelRow, ConnectionRow, MappingStatus, Scope, SourceRow
 
 CURED_BY_NEW_SETTINGS = frozenset(
     {
@@ -34,7 +36,7 @@ class Change:
 
 
 class Configuration:
-    """Upserts sources and connections. Nothing is written before everything was checked."""
+    """Upserts sources, connections and channels. Nothing is written before everything was checked."""
 
     def __init__(self, store: Store, vault: Vault, *, now: Callable[[], datetime]) -> None:
         self._store, self._vault, self._now = store, vault, now
@@ -49,6 +51,8 @@ class Configuration:
         planned_connections = [
             await self._plan_connection(spec, known_connections.get(spec.name)) for spec in file.connections
         ]
+        known_channels = {row.name: row for row in await self._store.list_channels()}
+        planned_channels = [self._plan_channel(spec, known_channels.get(spec.name)) for spec in file.channels]
         if not dry_run:
             for change, row in planned:
                 if change.change != "unchanged":
@@ -58,7 +62,12 @@ class Configuration:
                 if change.change != "unchanged":
                     await self._store.put_connection(connection)
                     await self._audit(actor, change, connection.tenant_id, connection.environment_id)
-        return [change for change, _ in planned] + [change for change, _ in planned_connections]
+            for change, channel in planned_channels:
+                if change.change != "unchanged":
+                    await self._store.put_channel(channel)
+                    await self._audit(actor, change, channel.tenant_id, channel.environment_id)
+        every = (planned, planned_connections, planned_channels)
+        return [change for some in every for change, _ in some]
 
     async def put_source(self, spec: SourceSpec, *, actor: str) -> Change:
         """Upsert one source. Raises ConfigFileError, PluginError."""
@@ -67,6 +76,10 @@ class Configuration:
     async def put_connection(self, spec: ConnectionSpec, *, actor: str) -> Change:
         """Upsert one connection. Raises ConfigFileError, PluginError."""
         return (await self.apply(File(connections=(spec,)), actor=actor))[0]
+
+    async def put_channel(self, spec: ChannelSpec, *, actor: str) -> Change:
+        """Upsert one channel. Raises ConfigFileError."""
+        return (await self.apply(File(channels=(spec,)), actor=actor))[0]
 
     async def _plan_source(self, spec: SourceSpec, before: SourceRow | None) -> tuple[Change, SourceRow]:
         if spec.platform not in self._sources.names():
@@ -123,6 +136,19 @@ class Configuration:
         )
         return change, row
 
+    def _plan_channel(self, spec: ChannelSpec, before: ChannelRow | None) -> tuple[Change, ChannelRow]:
+        row = channel_row(spec, self._vault, now=self._now(), before=before)
+        if before is None:
+            return Change(kind="channel", name=spec.name, change="created"), row
+        self._same_owner(
+            "channel", spec.name, (before.tenant_id, before.environment_id), (row.tenant_id, row.environment_id)
+        )
+        settings, secrets = channel_plain(spec)
+        differing = _differing_keys(before.settings, settings)
+        differing += _differing_keys(channel_secrets(before, self._vault), secrets)
+        change = "updated" if differing else "unchanged"
+        return Change(kind="channel", name=spec.name, change=change, fields=tuple(differing)), row
+
     async def _same_realm(self, before: ConnectionRow, row: ConnectionRow) -> None:
         """Refuse another account under mappings that belong to the one before."""
         old = (before.account or {}).get("account_id") or before.settings.get("config", {}).get("realm_id")
@@ -135,12 +161,14 @@ class Configuration:
             raise ConfigFileError(msg)
 
     @staticmethod
-    def _same_owner(kind: str, name: str, before: tuple[str, str], now: tuple[str, str]) -> None:
+    def _same_owner(
+        kind: str, name: str, before: tuple[str | None, str | None], now: tuple[str | None, str | None]
+    ) -> None:
         if before != now:
             msg = f"{kind} {name}: belongs to another tenant or environment; names are unique over all of them"
             raise ConfigFileError(msg)
 
-    async def _audit(self, actor: str, change: Change, tenant_id: str, environment_id: str) -> None:
+    async def _audit(self, actor: str, change: Change, tenant_id: str | None, environment_id: str | None) -> None:
         await self._store.add_audit(
             actor=actor, action=f"{change.kind}.{change.change}", subject=change.name,
             scope=Scope(tenant_id=tenant_id, environment_id=environment_id),

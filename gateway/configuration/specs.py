@@ -1,8 +1,6 @@
 """The shapes of sources and connections in TOML and in the API. Unknown keys are refused; errors name the place."""
 
 import re
-import tomllib
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -92,39 +90,6 @@ class ConnectionSpec(Spec):
     environment_id: Scoped = Field("prod", description="Environment that the connection belongs to.")
     invoice_sync: InvoiceSync = Field(default_factory=InvoiceSync, description="See `outbound`.")
     config: dict[str, Any] = Field(default_factory=dict, description="The connector's own settings.")
-
-
-class File(Spec):
-    """A whole configuration file."""
-
-    sources: tuple[SourceSpec, ...] = ()
-    connections: tuple[ConnectionSpec, ...] = ()
-
-    @model_validator(mode="after")
-    def _distinct(self) -> "File":
-        for kind, names in (
-            ("source", [source.name for source in self.sources]),
-            ("connection", [connection.name for connection in self.connections]),
-        ):
-            for name in names:
-                if names.count(name) > 1:
-                    msg = f"{kind} {name!r} stands twice"
-                    raise ValueError(msg)
-        return self
-
-
-def read_file(path: Path, resolve: Any) -> File:
-    """Read a TOML file; `resolve` replaces references to secrets by their values. Raises ConfigFileError."""
-    try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        msg = f"{path.name} cannot be read: {error.strerror}"
-        raise ConfigFileError(msg) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        told = error if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
-        msg = f"{path.name}: {told}"
-        raise ConfigFileError(msg) from None
-    return parse_spec(File, resolve(raw), where=path.name)
 
 
 SpecT = TypeVar("SpecT", bound=BaseModel)

@@ -1,5 +1,6 @@
 """The gateway's own errors, and the catalogue of all errors that a user can meet."""
 
+from gateway.errors.alerts import AlertAddressError, AlertNotDeliveredError, MailNotConfiguredError
 from gateway.errors.base import GatewayError
 from gateway.errors.catalogue import ErrorEntry, catalogue, problem, status_of
 from gateway.errors.installation import (
@@ -46,6 +47,8 @@ from gateway.errors.work import (
 
 __all__ = [
     "AccountChangedError",
+    "AlertAddressError",
+    "AlertNotDeliveredError",
     "AlreadyExistsError",
     "AmountDiffersError",
     "BodyGoneError",
@@ -63,6 +66,7 @@ __all__ = [
     "InvoiceUnreadableError",
     "KeyMissingError",
     "ListenError",
+    "MailNotConfiguredError",
     "MalformedRequestError",
     "MethodNotAllowedError",
     "PayloadInvalidError",

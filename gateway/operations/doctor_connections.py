@@ -14,11 +14,12 @@ from gateway.configuration import rows
 from gateway.egress import USER_AGENT
 from gateway.errors import GatewayError
 from gateway.operations.connections import Builder
-from gateway.operations.findings import Finding, attention, broken, note, ok, spoken
+from gateway.operations.findings import Finding, attention, broken, note, ok
 from gateway.plugins import Plugins
 from gateway.secrets import Vault
 from gateway.settings import Settings
 from gateway.sources.base import Source, SourceHost
+from gateway.spans import spoken
 from storage import Store
 from storage.records import ConnectionRow, SourceRow
 

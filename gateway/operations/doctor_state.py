@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from gateway.errors import SecretKeyError
-from gateway.operations.findings import Finding, attention, broken, counted, note, ok, spoken
+from gateway.operations.findings import Finding, attention, broken, counted, note, ok
 from gateway.operations.sources import Sources
 from gateway.secrets import Vault
+from gateway.spans import spoken
 from storage import Store
 from storage.errors import StorageError
 from storage.records import JobStatus, ReviewStatus, SourceActivity, SourceRow

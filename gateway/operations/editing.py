@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.configuration import rows
+from gateway.configuration.channels import ChannelSpec, channel_secrets, signing_secrets
 from gateway.configuration.specs import ConnectionSpec, SourceSpec, parse_spec
 from gateway.plugins import connector_plugins
 from gateway.secrets import Vault
@@ -47,6 +48,21 @@ class Editing:
             kept = rows.connection_secrets(before, self._vault)
             config = {**{name: value for name, value in kept.items() if name in hidden}, **config}
         return spec.model_copy(update={"config": {name: value for name, value in config.items() if value is not None}})
+
+    async def channel(self, given: Mapping[str, Any], scope: Scope = EVERYWHERE) -> ChannelSpec:
+        """Return a channel's spec; a URL and secrets that are not given are those of the stored one.
+
+        Where e-mail addresses are given, it becomes one for e-mail. Raises ConfigFileError.
+        """
+        raw = dict(given)
+        named = [row for row in await self._store.list_channels(scope) if row.name == raw.get("name")]
+        if named and "to" not in raw:
+            plain = channel_secrets(named[0], self._vault)
+            kept = {"to": named[0].settings["to"]} if named[0].kind == "email" and "url" not in raw else {}
+            if "url" in plain:
+                kept = {"url": plain["url"], "secrets": signing_secrets(plain)}
+            raw = {**kept, **raw}
+        return parse_spec(ChannelSpec, raw, where=f"channel {raw.get('name')}")
 
     async def _source_row(self, name: str, scope: Scope) -> SourceRow | None:
         return next((row for row in await self._store.list_sources(scope) if row.name == name), None)

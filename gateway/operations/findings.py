@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -65,16 +64,6 @@ def finding_view(finding: Finding) -> dict[str, Any]:
         "sentence": finding.sentence,
         "next_step": finding.next_step or None,
     }
-
-
-def spoken(span: timedelta) -> str:
-    """Return a span of time as people say it."""
-    seconds = max(0, int(span.total_seconds()))
-    for size, word in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= 2 * size or (word == "minute" and seconds >= size):
-            count = seconds // size
-            return f"{count} {word}{'s' if count != 1 else ''}"
-    return f"{seconds} seconds"
 
 
 def counted(count: int, word: str, more: str = "") -> str:

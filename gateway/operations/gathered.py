@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.access import Access
+from gateway.alerts.sending import Carrier
 from gateway.configuration.service import Configuration
+from gateway.operations.alerts import Alerts
 from gateway.operations.audits import Audits
+from gateway.operations.channels import Channels
 from gateway.operations.connections import Connections
 from gateway.operations.consent_links import ConsentLinks
 from gateway.operations.customers import Customers
@@ -38,6 +41,8 @@ class Operations:
     audits: Audits
     sources: Sources
     connections: Connections
+    alerts: Alerts
+    channels: Channels
     keys: Keys
     editing: Editing
     consent_links: ConsentLinks
@@ -50,6 +55,7 @@ def gather(
     registry: Registry,
     configuration: Configuration,
     access: Access,
+    carrier: Carrier,
     now: Callable[[], datetime],
     wake: Callable[[], None],
     public_url: str | None,
@@ -67,6 +73,8 @@ def gather(
         audits=Audits(store=store, now=now),
         sources=Sources(store, vault, configuration, now, public_url=public_url),
         connections=Connections(store, vault, configuration, registry, now),
+        alerts=Alerts(store=store, now=now),
+        channels=Channels(store, configuration, carrier, now, public_url=public_url),
         keys=Keys(access, store, now),
         editing=Editing(store, vault),
         consent_links=ConsentLinks(store, now),

@@ -10,7 +10,8 @@ from connectors.testing.nomod import NomodSimulator
 from connectors.testing.quickbooks import QuickBooksSimulator
 from gateway import keys
 from gateway.app import Gateway
-from gateway.configuration.specs import ConnectionSpec, File, InvoiceSync, SourceSpec
+from gateway.configuration.files import File
+from gateway.configuration.specs import ConnectionSpec, InvoiceSync, SourceSpec
 from gateway.sandbox.flexprice import FlexpriceSimulator, TirdadSimulator
 from gateway.sandbox.sender import Mode, Target, WebhookSender
 from gateway.sandbox.tithely import TithelySimulator

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from storage.base.alerts import AlertStore
 from storage.base.budgets import BudgetStore
 from storage.base.catalog import CatalogStore
 from storage.base.inbox import InboxStore
@@ -12,7 +13,9 @@ from storage.base.mappings import MappingStore
 from storage.base.reviews import ReviewStore
 
 
-class Store(InboxStore, JobStore, MappingStore, ReviewStore, CatalogStore, BudgetStore, Protocol):
+class Store(
+    InboxStore, JobStore, MappingStore, ReviewStore, AlertStore, CatalogStore, BudgetStore, Protocol
+):  # fmt: skip
     """Durable state. All methods raise StoreUnavailableError when the database does not answer."""
 
     async def open(self) -> None:

@@ -47,7 +47,7 @@ class Catalog:
 
     async def list_sources(self, scope: Scope = EVERYWHERE) -> Sequence[SourceRow]:
         """Return all sources, by name."""
-        found = await self._db.run(lambda db: _with_secrets(db, "sources", "source", Where(scope)))
+        found = await self._db.run(lambda db: with_secrets(db, "sources", "source", Where(scope)))
         return [rows.source(row, secrets) for row, secrets in found]
 
     async def put_source(self, source: SourceRow) -> None:
@@ -55,7 +55,7 @@ class Catalog:
 
         async def work(db: Session) -> None:
             await db.execute(_PUT_SOURCE, *values.source(source))
-            await _put_secrets(db, f"source:{source.name}", source.secrets)
+            await put_secrets(db, f"source:{source.name}", source.secrets)
             await db.execute(CONFIG_CHANGED)
 
         await self._db.write(work)
@@ -68,7 +68,7 @@ class Catalog:
         async def work(db: Session) -> None:
             if await db.execute(f"DELETE FROM sources{where}", *where.values) == 0:
                 raise NotFoundError
-            await db.execute(_DROP_SECRETS, f"source:{name}")
+            await drop_secrets(db, f"source:{name}")
             for statement in _FORGOTTEN_WITH_A_SOURCE:
                 await db.execute(statement, name)
             await db.execute(CONFIG_CHANGED)
@@ -81,7 +81,7 @@ class Catalog:
         """Return all connections that were not removed, by name."""
         where = Where(scope)
         where.add("status <> 'removed'")
-        found = await self._db.run(lambda db: _with_secrets(db, "connections", "connection", where))
+        found = await self._db.run(lambda db: with_secrets(db, "connections", "connection", where))
         return [rows.connection(row, secrets) for row, secrets in found]
 
     async def put_connection(self, connection: ConnectionRow) -> None:
@@ -89,7 +89,7 @@ class Catalog:
 
         async def work(db: Session) -> None:
             await db.execute(_PUT_CONNECTION, *values.connection(connection))
-            await _put_secrets(db, f"connection:{connection.name}", connection.secrets)
+            await put_secrets(db, f"connection:{connection.name}", connection.secrets)
             await db.execute(CONFIG_CHANGED)
 
         await self._db.write(work)
@@ -119,7 +119,7 @@ class Catalog:
             if await db.execute(statement, *where.values, status, reason, detail, micros(now)) == 0:
                 raise NotFoundError
             if status == "removed":
-                await db.execute(_DROP_SECRETS, f"connection:{name}")
+                await drop_secrets(db, f"connection:{name}")
                 for table in ("tokens", "budgets", "circuits"):
                     await db.execute(f"DELETE FROM {table} WHERE connection = $1", name)
                 await db.execute("UPDATE connections SET account = NULL WHERE name = $1", name)
@@ -137,7 +137,7 @@ class Catalog:
         await self._db.write(work)
 
 
-async def _with_secrets(db: Session, table: str, kind: str, where: Where) -> list[tuple[Row, dict[str, bytes]]]:
+async def with_secrets(db: Session, table: str, kind: str, where: Where) -> list[tuple[Row, dict[str, bytes]]]:
     """Return rows with their secrets, all of one moment, by name."""
     found = await db.rows(
         f"""SELECT t.*, s.field AS secret_field, s.value AS secret_value FROM {table} t
@@ -151,6 +151,12 @@ async def _with_secrets(db: Session, table: str, kind: str, where: Where) -> lis
     ]
 
 
-async def _put_secrets(db: Session, owner: str, secrets: Mapping[str, bytes]) -> None:
-    await db.execute(_DROP_SECRETS, owner)
+async def put_secrets(db: Session, owner: str, secrets: Mapping[str, bytes]) -> None:
+    """Put an owner's encrypted secrets in place of those that were there."""
+    await drop_secrets(db, owner)
     await db.execute(_ADD_ENCRYPTED, owner, list(secrets), list(secrets.values()))
+
+
+async def drop_secrets(db: Session, owner: str) -> None:
+    """Forget an owner's secrets."""
+    await db.execute(_DROP_SECRETS, owner)

@@ -5,8 +5,11 @@ from pathlib import Path
 
 from storage.errors import StorageError
 from storage.postgres.activity import Activity
+from storage.postgres.alerts import Alerts
+from storage.postgres.attention import Attending
 from storage.postgres.budgets import Budgets
 from storage.postgres.catalog import Catalog
+from storage.postgres.channels import Channels
 from storage.postgres.claims import Claims
 from storage.postgres.customers import Customers
 from storage.postgres.database import Database
@@ -24,8 +27,8 @@ __all__ = ["PostgresStore"]
 
 
 class PostgresStore(
-    Inbox, Activity, Tallies, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Catalog, Budgets, Vault,
-    Keys,
+    Inbox, Activity, Tallies, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Attending, Alerts,
+    Channels, Catalog, Budgets, Vault, Keys,
 ):  # fmt: skip
     """A store in a PostgreSQL database, which several nodes may use together.
 

@@ -1,5 +1,16 @@
 """The rows of the store as frozen values. They hold text, bytes, numbers, times and JSON; no domain types."""
 
+from storage.records.alerts import (
+    Alert,
+    AlertChange,
+    AlertMessage,
+    AlertStatus,
+    Attention,
+    ChannelActivity,
+    ChannelRow,
+    Counted,
+    MessageStatus,
+)
 from storage.records.catalog import AuditEntry, ConnectionRow, KeyRow, SourceRow, TokenRow
 from storage.records.circuits import WELL, CircuitRow
 from storage.records.deliveries import Delivery, DeliveryStatus, Dispatched, NewDelivery, Rejection, SourceActivity
@@ -11,12 +22,20 @@ from storage.records.shared import EVERYWHERE, Json, Page, Scope
 __all__ = [
     "EVERYWHERE",
     "WELL",
+    "Alert",
+    "AlertChange",
+    "AlertMessage",
+    "AlertStatus",
     "Attempt",
+    "Attention",
     "AuditEntry",
     "Backlog",
+    "ChannelActivity",
+    "ChannelRow",
     "CircuitRow",
     "Claimed",
     "ConnectionRow",
+    "Counted",
     "Delivery",
     "DeliveryStatus",
     "Dispatched",
@@ -29,6 +48,7 @@ __all__ = [
     "Link",
     "MappingKey",
     "MappingStatus",
+    "MessageStatus",
     "NewDelivery",
     "NewIntent",
     "NewJob",

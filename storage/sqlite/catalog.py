@@ -47,7 +47,7 @@ class Catalog:
 
         def work(db: sqlite3.Connection) -> list[SourceRow]:
             found = db.execute(f"SELECT * FROM sources{where} ORDER BY name", where.values).fetchall()
-            return [rows.source(row, _secrets(db, f"source:{row['name']}")) for row in found]
+            return [rows.source(row, secrets_of(db, f"source:{row['name']}")) for row in found]
 
         return await self._db.read(work)
 
@@ -56,7 +56,7 @@ class Catalog:
 
         def work(db: sqlite3.Connection) -> None:
             db.execute(_PUT_SOURCE, values.source(source))
-            _put_secrets(db, f"source:{source.name}", source.secrets)
+            put_secrets(db, f"source:{source.name}", source.secrets)
             db.execute(CONFIG_CHANGED)
 
         await self._db.write(work)
@@ -69,7 +69,7 @@ class Catalog:
         def work(db: sqlite3.Connection) -> None:
             if db.execute(f"DELETE FROM sources{where}", where.values).rowcount == 0:
                 raise NotFoundError
-            db.execute(_DROP_SECRETS, (f"source:{name}",))
+            drop_secrets(db, f"source:{name}")
             for statement in _FORGOTTEN_WITH_A_SOURCE:
                 db.execute(statement, (name,))
             db.execute(CONFIG_CHANGED)
@@ -85,7 +85,7 @@ class Catalog:
 
         def work(db: sqlite3.Connection) -> list[ConnectionRow]:
             found = db.execute(f"SELECT * FROM connections{where} ORDER BY name", where.values).fetchall()
-            return [rows.connection(row, _secrets(db, f"connection:{row['name']}")) for row in found]
+            return [rows.connection(row, secrets_of(db, f"connection:{row['name']}")) for row in found]
 
         return await self._db.read(work)
 
@@ -94,7 +94,7 @@ class Catalog:
 
         def work(db: sqlite3.Connection) -> None:
             db.execute(_PUT_CONNECTION, values.connection(connection))
-            _put_secrets(db, f"connection:{connection.name}", connection.secrets)
+            put_secrets(db, f"connection:{connection.name}", connection.secrets)
             db.execute(CONFIG_CHANGED)
 
         await self._db.write(work)
@@ -122,7 +122,7 @@ class Catalog:
             if db.execute(statement, (status, reason, detail, micros(now), *where.values)).rowcount == 0:
                 raise NotFoundError
             if status == "removed":
-                db.execute(_DROP_SECRETS, (f"connection:{name}",))
+                drop_secrets(db, f"connection:{name}")
                 for table in ("tokens", "budgets", "circuits"):
                     db.execute(f"DELETE FROM {table} WHERE connection = ?", (name,))
                 db.execute("UPDATE connections SET account = NULL WHERE name = ?", (name,))
@@ -140,10 +140,17 @@ class Catalog:
         await self._db.write(work)
 
 
-def _secrets(db: sqlite3.Connection, owner: str) -> dict[str, bytes]:
+def secrets_of(db: sqlite3.Connection, owner: str) -> dict[str, bytes]:
+    """Return an owner's encrypted secrets."""
     return {row[0]: row[1] for row in db.execute(_SECRETS, (owner,))}
 
 
-def _put_secrets(db: sqlite3.Connection, owner: str, secrets: Mapping[str, bytes]) -> None:
-    db.execute(_DROP_SECRETS, (owner,))
+def put_secrets(db: sqlite3.Connection, owner: str, secrets: Mapping[str, bytes]) -> None:
+    """Put an owner's encrypted secrets in place of those that were there."""
+    drop_secrets(db, owner)
     db.executemany(_ADD_ENCRYPTED, [(owner, name, value) for name, value in secrets.items()])
+
+
+def drop_secrets(db: sqlite3.Connection, owner: str) -> None:
+    """Forget an owner's secrets."""
+    db.execute(_DROP_SECRETS, (owner,))

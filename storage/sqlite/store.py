@@ -4,9 +4,12 @@ from datetime import datetime
 from pathlib import Path
 
 from storage.sqlite.activity import Activity
+from storage.sqlite.alerts import Alerts
+from storage.sqlite.attention import Attending
 from storage.sqlite.backup import back_up
 from storage.sqlite.budgets import Budgets
 from storage.sqlite.catalog import Catalog
+from storage.sqlite.channels import Channels
 from storage.sqlite.claims import Claims
 from storage.sqlite.connection import BUSY_TIMEOUT
 from storage.sqlite.customers import Customers
@@ -25,8 +28,8 @@ __all__ = ["SqliteStore"]
 
 
 class SqliteStore(
-    Inbox, Activity, Tallies, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Catalog, Budgets, Vault,
-    Keys,
+    Inbox, Activity, Tallies, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Attending, Alerts,
+    Channels, Catalog, Budgets, Vault, Keys,
 ):  # fmt: skip
     """A store in one SQLite file. `busy_timeout` (seconds) is how long a write waits for another process."""
 

@@ -1,6 +1,7 @@
 """The suite that every backend passes: subclass `StoreContract`, fill in the fixture `new_store`."""
 
 from storage.testing.activity import ActivityContract
+from storage.testing.alerts import AlertContract
 from storage.testing.budgets import BudgetContract
 from storage.testing.catalog import CatalogContract
 from storage.testing.claims import ClaimContract
@@ -31,6 +32,7 @@ class StoreContract(
     IntentContract,
     MappingContract,
     ReviewContract,
+    AlertContract,
     CatalogContract,
     BudgetContract,
     VaultContract,

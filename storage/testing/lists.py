@@ -17,14 +17,17 @@ from storage.testing.making import (
     claim,
     claim_one,
     dispatch_jobs,
+    make_alert,
     make_delivery,
     make_job,
     make_key,
     make_link,
+    make_message,
     make_review,
     make_seen,
     make_settlement,
     settle_dispatch,
+    write_alert,
 )
 
 Add = Callable[[Store, int], Awaitable[Any]]
@@ -58,6 +61,15 @@ async def _add_audit(store: Store, n: int) -> None:
     await store.add_audit(actor="a", action="b", subject=f"{n:03}", scope=HERE, now=at(n))
 
 
+async def _add_alert(store: Store, n: int) -> None:
+    await write_alert(store, make_alert(f"c{n:03}", alert_id=f"alr_{n:03}"))
+
+
+async def _add_message(store: Store, n: int) -> None:
+    alert = make_alert(f"c{n:03}")
+    await write_alert(store, alert, make_message(alert, message_id=f"msg_{n:03}"))
+
+
 LISTS: dict[str, tuple[Add, str, bool]] = {
     "list_deliveries": (_add_delivery, "delivery_key", True),
     "list_jobs": (_add_job, "entity_id", True),
@@ -65,6 +77,8 @@ LISTS: dict[str, tuple[Add, str, bool]] = {
     "list_customers": (_add_customer, "customer_id", False),
     "list_reviews": (_add_review, "entity_id", True),
     "list_audit": (_add_audit, "subject", True),
+    "list_alerts": (_add_alert, "subject", True),
+    "list_alert_messages": (_add_message, "message_id", True),
 }
 """How each list is filled, what tells its rows apart, and whether the newest comes first."""
 

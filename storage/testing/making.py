@@ -6,7 +6,12 @@ from typing import Any
 from storage.base import Store
 from storage.ids import new_id
 from storage.records import (
+    Alert,
+    AlertChange,
+    AlertMessage,
+    AlertStatus,
     Attempt,
+    ChannelRow,
     Claimed,
     ConnectionRow,
     Dispatched,
@@ -115,6 +120,41 @@ def make_seen(customer_id: str = "cust_1", **more: Any) -> SeenCustomer:
         "name": f"Name of {customer_id}", "email": f"{customer_id}@example.com",
     }  # fmt: skip
     return SeenCustomer(**{**fields, **more})
+
+
+def make_alert(subject: str = "nomod", **more: Any) -> Alert:
+    """Return an alert about a connection, not told yet."""
+    fields: dict[str, Any] = {
+        "kind": "connection_paused", "tenant_id": "tenant_a", "environment_id": "prod", "subject": subject,
+        "alert_id": new_id("alr", T0), "status": AlertStatus.OPEN, "count": 1, "facts": {"reason": "needs_reauth"},
+        "newest_at": T0, "opened_at": T0, "told_at": None, "told_count": 0,
+    }  # fmt: skip
+    return Alert(**{**fields, **more})
+
+
+def make_message(alert: Alert, channel: str = "ops", **more: Any) -> AlertMessage:
+    """Return what is told of an alert through a channel."""
+    fields: dict[str, Any] = {
+        "message_id": new_id("msg", T0), "alert_id": alert.alert_id, "channel": channel, "tenant_id": alert.tenant_id,
+        "environment_id": alert.environment_id, "kind": alert.kind, "event": "opened", "content": {"title": "Ünï"},
+        "created_at": T0, "next_attempt_at": T0,
+    }  # fmt: skip
+    return AlertMessage(**{**fields, **more})
+
+
+def make_channel(name: str = "ops", **more: Any) -> ChannelRow:
+    """Return a channel of the first tenant."""
+    fields: dict[str, Any] = {
+        "name": name, "kind": "webhook", "tenant_id": "tenant_a", "environment_id": "prod",
+        "settings": {"url": "https://ops.example"}, "secrets": {"secret": b"\x01s"}, "created_at": T0, "updated_at": T0,
+    }  # fmt: skip
+    return ChannelRow(**{**fields, **more})
+
+
+async def write_alert(store: Store, alert: Alert, *messages: AlertMessage, seconds: float = 0) -> int:
+    """Write one alert with what is told of it, and forget nothing."""
+    change = AlertChange(alert=alert, messages=messages)
+    return await store.write_alerts([change], now=at(seconds), forget_before=at(-1e6))
 
 
 def make_source(name: str = "flex", **more: Any) -> SourceRow:

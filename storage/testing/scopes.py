@@ -9,7 +9,7 @@ import pytest
 
 from storage.base import Store
 from storage.errors import NotFoundError
-from storage.records import DeliveryStatus, JobStatus, Page, Scope
+from storage.records import AlertStatus, DeliveryStatus, JobStatus, Page, Scope
 from storage.testing.fixtures import StoreFixtures
 from storage.testing.lists import vars_of
 from storage.testing.making import (
@@ -21,16 +21,20 @@ from storage.testing.making import (
     at,
     claim,
     dispatch_jobs,
+    make_alert,
     make_api_key,
+    make_channel,
     make_connection,
     make_job,
     make_key,
     make_link,
+    make_message,
     make_review,
     make_seen,
     make_settlement,
     make_source,
     settle_dispatch,
+    write_alert,
 )
 
 
@@ -74,6 +78,10 @@ SCOPED: dict[str, Ask] = {
     "list_keys": lambda s, w, scope: s.list_keys(scope),
     "revoke_key": lambda s, w, scope: s.revoke_key("key_1", scope, now=at(9)),
     "list_audit": lambda s, w, scope: s.list_audit(scope),
+    "list_alerts": lambda s, w, scope: s.list_alerts(scope),
+    "list_alert_messages": lambda s, w, scope: s.list_alert_messages(scope),
+    "list_channels": lambda s, w, scope: s.list_channels(scope),
+    "delete_channel": lambda s, w, scope: _done(s.delete_channel("ops", scope)),
 }
 """Every method that takes a scope and shows or changes something: with a foreign one it finds nothing."""
 
@@ -98,25 +106,29 @@ FILTERED: dict[str, Ask] = {
     "reviews by job": lambda s, w, scope: s.list_reviews(scope, job_id=w.job_id),
     "reviews by status": lambda s, w, scope: s.list_reviews(scope, status="open"),  # type: ignore[arg-type]
     "audit by subject": lambda s, w, scope: s.list_audit(scope, subject="flex"),
+    "alerts by status": lambda s, w, scope: s.list_alerts(scope, status=AlertStatus.OPEN),
+    "messages by channel": lambda s, w, scope: s.list_alert_messages(scope, channel="ops"),
 }
 """Lists with filters, since each may take another way through the database."""
 
 UNSCOPED = {
     "of the installation": {
         "open", "close", "ping", "change_token", "wait_for_change", "backup", "config_version", "get_meta", "put_meta",
-        "backlog", "prune_deliveries", "rewrite_secrets", "touch_keys",
+        "backlog", "prune_deliveries", "rewrite_secrets", "touch_keys", "attention",
     },
     "for the pipeline, which works for every tenant": {
         "claim_deliveries", "settle_dispatch", "roll_up_delivery", "claim_jobs", "extend_leases", "settle",
         "release_jobs", "next_due", "begin_intent", "refuse_intent", "holders", "take_lease", "drop_lease",
+        "write_alerts", "due_alert_messages", "settle_alert_message",
     },
-    "by the name of a source or connection, which was looked up in a scope before": {
+    "by the name of a source, connection or channel, which was looked up in a scope before": {
         "note_activity", "source_activity", "list_rejections", "load_tokens", "save_tokens", "delete_tokens",
         "get_fact", "put_fact", "set_connection_account", "known_subjects", "change_budget",
-        "change_circuit", "list_circuits",
+        "change_circuit", "list_circuits", "channel_activity",
     },
     "writes the scope that it is given": {
         "add_delivery", "add_job", "put_mapping", "put_source", "put_connection", "add_key", "add_audit",
+        "put_channel",
     },
 }  # fmt: skip
 """Every other method, with the reason why it needs none."""
@@ -132,6 +144,9 @@ class ScopeContract(StoreFixtures):
         await store.put_connection(make_connection())
         await store.add_key(make_api_key())
         await store.add_audit(actor="ada", action="put", subject="flex", scope=HERE, now=T0)
+        await store.put_channel(make_channel())
+        alert = make_alert()
+        await write_alert(store, alert, make_message(alert))
         await store.put_mapping(make_link(), now=T0)
         delivery_id = await dispatch_jobs(store, "msg_1", make_job())
         claimed = (await claim(store))[0]
@@ -186,4 +201,5 @@ async def _state(store: Store, world: World) -> list[Any]:
         await store.get_delivery(world.delivery_id), await store.get_job(world.job_id),
         await store.get_review(world.review_id), await store.get_mapping(make_key()), await store.list_sources(),
         await store.list_connections(), await store.list_keys(), (await store.list_audit()).items,
+        await store.list_channels(),
     ]  # fmt: skip

@@ -1,3 +1,8 @@
+CREATE INDEX alert_messages_alert ON alert_messages (alert_id);
+CREATE INDEX alert_messages_channel ON alert_messages (channel, status);
+CREATE INDEX alert_messages_due ON alert_messages (status, next_attempt_at) WHERE status = 'pending';
+CREATE INDEX alert_messages_ended ON alert_messages (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX alert_messages_tenant ON alert_messages (tenant_id, environment_id);
 CREATE INDEX audit_subject ON audit (subject);
 CREATE INDEX audit_tenant ON audit (tenant_id, environment_id);
 CREATE INDEX customers_id ON customers (customer_id);
@@ -14,6 +19,7 @@ CREATE INDEX jobs_delivery ON jobs (delivery_id);
 CREATE INDEX jobs_due ON jobs (gate, next_attempt_at) WHERE status = 'pending';
 CREATE INDEX jobs_entity ON jobs (entity_id);
 CREATE INDEX jobs_error ON jobs (error_code) WHERE error_code IS NOT NULL;
+CREATE INDEX jobs_failed ON jobs (status, tenant_id, environment_id, error_code, updated_at) WHERE status = 'failed';
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE status = 'running';
 CREATE UNIQUE INDEX jobs_lock ON jobs (lock_key) WHERE status = 'running';
 CREATE INDEX jobs_open ON jobs (status) WHERE status NOT IN ('succeeded', 'cancelled');
@@ -27,12 +33,48 @@ CREATE UNIQUE INDEX mappings_record ON mappings (connection, entity_type, provid
     WHERE status = 'linked' AND shared = 0;
 CREATE INDEX mappings_tenant ON mappings (tenant_id, environment_id);
 CREATE INDEX mappings_unlinked ON mappings (status) WHERE status <> 'linked';
+CREATE INDEX rejections_at ON rejections (at);
 CREATE INDEX rejections_source ON rejections (source, at);
 CREATE INDEX reviews_entity ON reviews (entity_id);
 CREATE INDEX reviews_job ON reviews (job_id);
 CREATE UNIQUE INDEX reviews_open ON reviews (job_id) WHERE status = 'open';
 CREATE INDEX reviews_status ON reviews (status);
 CREATE INDEX reviews_tenant ON reviews (tenant_id, environment_id);
+CREATE INDEX reviews_waiting ON reviews (status, tenant_id, environment_id, kind, created_at) WHERE status = 'open';
+CREATE TABLE alert_messages (
+    number          INTEGER PRIMARY KEY,
+    message_id      TEXT NOT NULL UNIQUE,
+    alert_id        TEXT NOT NULL,
+    channel         TEXT NOT NULL,
+    tenant_id       TEXT NOT NULL,
+    environment_id  TEXT NOT NULL,
+    kind            TEXT NOT NULL,
+    event           TEXT NOT NULL,
+    content         TEXT NOT NULL,
+    status          TEXT NOT NULL CHECK (status IN ('pending', 'sent', 'failed')),
+    attempts        INTEGER NOT NULL,
+    error           TEXT,
+    created_at      INTEGER NOT NULL,
+    next_attempt_at INTEGER,
+    ended_at        INTEGER
+) STRICT;
+CREATE TABLE alerts (
+    kind           TEXT NOT NULL,
+    tenant_id      TEXT NOT NULL,
+    environment_id TEXT NOT NULL,
+    subject        TEXT NOT NULL,
+    alert_id       TEXT NOT NULL UNIQUE,
+    status         TEXT NOT NULL CHECK (status IN ('open', 'closed')),
+    count          INTEGER NOT NULL,
+    facts          TEXT NOT NULL,
+    newest_at      INTEGER,
+    opened_at      INTEGER NOT NULL,
+    told_at        INTEGER,
+    told_count     INTEGER NOT NULL,
+    closed_at      INTEGER,
+    version        INTEGER NOT NULL,
+    PRIMARY KEY (kind, tenant_id, environment_id, subject)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE attempts (
     job_id      TEXT NOT NULL,
     number      INTEGER NOT NULL,
@@ -63,6 +105,15 @@ CREATE TABLE bodies (
 CREATE TABLE budgets (
     connection TEXT PRIMARY KEY,
     state      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE channels (
+    name           TEXT PRIMARY KEY,
+    kind           TEXT NOT NULL CHECK (kind IN ('webhook', 'email')),
+    tenant_id      TEXT,
+    environment_id TEXT,
+    settings       TEXT NOT NULL,
+    created_at     INTEGER NOT NULL,
+    updated_at     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE circuits (
     connection  TEXT PRIMARY KEY,

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway import keys
 from gateway.access import Role
+from gateway.configuration.channels import ChannelSpec
 from gateway.throttle import BURST
 from gateway.web.api.endpoint import PREFIX, Endpoint
 from gateway.web.api.routes import endpoints
@@ -17,6 +18,7 @@ from tests.harness import ADMIN_KEY, NOMOD, Rig
 from tests.integration.api_setup import OTHER_TENANT, Caller, Callers, callers, exchange
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+CHANNEL = "ops"
 EVERY = {each.name: each for each in endpoints()}
 BODIES: dict[str, Any] = {
     "replay_deliveries": {"all": True},
@@ -33,6 +35,8 @@ BODIES: dict[str, Any] = {
     "create_connection": {"name": "taken-over", "connector": "nomod", "config": {"api_key": "k" * 20}},
     "put_connection": {"connector": "nomod"},
     "create_key": {"name": "another", "role": "viewer"},
+    "create_channel": {"name": "taken-over", "to": ["stranger@example.com"]},
+    "put_channel": {"to": ["somebody@example.com"]},
 }  # fmt: skip
 """What the routes that need a body are sent."""
 
@@ -56,16 +60,21 @@ async def a_life(rig: Rig) -> dict[str, str]:
     await rig.finalize(asked["id"])
     await rig.finish()
     review = await rig.open_review()
+    spec = ChannelSpec(name=CHANNEL, tenant_id=TENANT, environment_id=ENVIRONMENT, to=("ops@example.com",))
+    await rig.gateway.app[keys.CONFIGURATION].put_channel(spec, actor="tests")
+    await rig.gateway.app[keys.ALERTS].turn()
     return {
         "delivery_id": delivery, "job_id": str(review.job_id), "review_id": review.review_id,
         "customer_id": linked["id"], "source": SOURCE, "entity_type": "customer", "entity_id": linked["id"],
         "connection": NOMOD, "name": NOMOD, "key_id": "viewer",
+        "alert_id": (await rig.store.list_alerts()).items[0].alert_id,
     }  # fmt: skip
 
 
 def filled(each: Endpoint, names: dict[str, str]) -> str:
     """Return a route's path with the names of what is there."""
-    known = {**names, "name": SOURCE if "/sources/" in each.path else NOMOD}
+    noun = each.path.split("/")[3]
+    known = {**names, "name": {"sources": SOURCE, "channels": CHANNEL}.get(noun, NOMOD)}
     return re.sub(r"{(\w+)}", lambda found: known[found[1]], each.path)
 
 
@@ -100,6 +109,7 @@ async def test_without_a_key_that_exists_every_route_answers_401(who: Callers, k
 
 NAMES = (
     "delivery_id", "job_id", "review_id", "customer_id", "source", "entity_type", "entity_id", "connection", "key_id",
+    "alert_id",
 )  # fmt: skip
 
 
@@ -129,7 +139,9 @@ async def test_a_role_may_do_what_its_routes_say_and_nothing_else(rig: Rig, who:
     names = await a_life(rig)
     caller = who.of(role)
     for each in EVERY.values():
-        if each.name in ("delete_source", "delete_connection", "revoke_key") and role.covers(each.role):
+        if each.name in ("delete_source", "delete_connection", "delete_channel", "revoke_key") and role.covers(
+            each.role
+        ):
             continue  # they would take away what the others are tried on; they have tests of their own
         answer = await send(caller, each, filled(each, names))
         if role.covers(each.role):
@@ -158,7 +170,7 @@ async def test_another_tenants_key_sees_nothing_and_changes_nothing(rig: Rig, wh
     names = await a_life(rig)
     before = await everything(who.admin)
     for each in EVERY.values():
-        if each.name in ("create_source", "create_connection", "create_key"):
+        if each.name in ("create_source", "create_connection", "create_channel", "create_key"):
             continue  # they make something of the stranger's own
         answer = await send(who.stranger, each, filled(each, names))
         if each.status == 200 and "{" not in each.path:
@@ -188,7 +200,18 @@ def nothing_in(answer: Any, each: Endpoint) -> bool:
 async def everything(caller: Caller) -> dict[str, Any]:
     """Return all that a tenant can see of itself, without the counts that reading changes."""
     seen = {}
-    for noun in ("deliveries", "jobs", "mappings", "reviews", "sources", "connections", "customers", "audit"):
+    for noun in (
+        "deliveries",
+        "jobs",
+        "mappings",
+        "reviews",
+        "sources",
+        "connections",
+        "customers",
+        "audit",
+        "alerts",
+        "channels",
+    ):
         seen[noun] = await caller.items(f"/{noun}?limit=200")
     return seen
 

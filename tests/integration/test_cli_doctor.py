@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 
 from gateway.operations import doctor
-from gateway.operations.findings import Finding, Level, spoken, worst
+from gateway.operations.findings import Finding, Level, worst
 from gateway.sources.signing import new_secret, sign
+from gateway.spans import spoken
 from tests.harness import NOMOD, QUICKBOOKS, SOURCE, Rig
 from tests.integration.cli_setup import Cli, cli_of, quickbooks_toml
 

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from connectors import Connector
 from gateway import keys
 from gateway.app import Gateway
-from gateway.configuration.specs import ConnectionSpec, File, InvoiceSync, SourceSpec
+from gateway.configuration.files import File
+from gateway.configuration.specs import ConnectionSpec, InvoiceSync, SourceSpec
 from gateway.errors import PluginError
 from gateway.plugins import capabilities, connector_plugins, source_plugins
 from gateway.settings import Settings

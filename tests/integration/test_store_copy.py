@@ -19,13 +19,16 @@ from storage.testing.making import (
     at,
     claim_one,
     dispatch_jobs,
+    make_alert,
     make_api_key,
+    make_channel,
     make_connection,
     make_delivery,
     make_intent,
     make_job,
     make_key,
     make_link,
+    make_message,
     make_rejection,
     make_review,
     make_seen,
@@ -33,6 +36,7 @@ from storage.testing.making import (
     make_source,
     running_job,
     settle_dispatch,
+    write_alert,
 )
 from tests.postgres_setup import query, run
 
@@ -69,6 +73,10 @@ async def live_a_little(store: SqliteStore) -> None:
     await store.change_circuit("qbo", lambda was: replace(was, failures=3, held_until=T0))
     await store.take_lease("poll", owner="a", now=T0, lease=at(60) - T0)
     await store.add_key(make_api_key())
+    await store.put_channel(make_channel())
+    await store.put_channel(make_channel("every", tenant_id=None, environment_id=None))
+    alert = make_alert()
+    await write_alert(store, alert, make_message(alert), make_message(alert, "every"))
     await store.note_activity(accepted={"flex": T0}, rejected=[make_rejection()], counts={("flex", "bad"): 3})
     await store.add_audit(actor="ada", action="put", subject="flex", scope=HERE, detail={"n": [1, None]}, now=T0)
     await store.add_delivery(make_delivery("waits", body=bytes(range(256)) * 9))
@@ -103,7 +111,8 @@ async def told(store: Any) -> list[Any]:
         await store.list_keys(), await store.load_tokens("nomod"), await store.get_fact("nomod", "search"),
         await store.list_circuits(), (await store.change_budget("qbo", lambda was, _: (was, was), now=T0))[0],
         await store.source_activity("flex"), await store.list_rejections("flex"), await store.config_version(),
-        await store.backlog(),
+        await store.backlog(), await store.list_channels(), (await store.list_alerts()).items,
+        (await store.list_alert_messages()).items,
     ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.configuration import rows
-from gateway.configuration.specs import read_file
+from gateway.configuration.files import read_file
 from gateway.plugins import connector_plugins, source_plugins
 from gateway.settings import PREFIX, Settings
 from gateway.sources.signing import new_secret
@@ -43,8 +43,8 @@ def test_every_setting_of_a_connector_is_on_its_page(connector: str) -> None:
 
 
 def test_the_example_can_be_applied(tmp_path: Path) -> None:
-    """It names platforms, connectors and keys that there are, and holds no secret itself."""
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    """It names platforms, connectors and keys that there are, and holds no secret itself; all parts make one file."""
+    example = "\n".join(re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL))
     file = tmp_path / "example.toml"
     file.write_text(example, "utf-8")
     assert "whsec_" not in example
@@ -54,9 +54,12 @@ def test_the_example_can_be_applied(tmp_path: Path) -> None:
             return {name: resolve(item) for name, item in value.items()}
         if isinstance(value, list):
             return [resolve(item) for item in value]
+        if value == "env:ALERT_URL":
+            return "https://ops.example/alerts"
         return new_secret() if isinstance(value, str) and value.startswith("env:") else value
 
     spec = read_file(file, resolve)
+    assert [channel.kind for channel in spec.channels] == ["webhook", "email"]
     assert {source.platform for source in spec.sources} <= set(source_plugins().names())
     for connection in spec.connections:
         model = connector_plugins().load(connection.connector).config_model

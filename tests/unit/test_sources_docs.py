@@ -12,7 +12,7 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from gateway.configuration.specs import File
+from gateway.configuration.files import File
 from gateway.plugins import source_plugins
 from gateway.sources.base import PollConfig, Trigger
 from gateway.sources.flexprice import FlexpriceOptions

@@ -5,7 +5,9 @@ from aiohttp import web
 from gateway.throttle import Throttle
 from gateway.web.api import (
     access_keys,
+    alerts,
     audit,
+    channels,
     connections,
     customers,
     deliveries,
@@ -28,6 +30,8 @@ NOUNS = {
     "payment-links": payment_links.ENDPOINTS,
     "sources": sources.ENDPOINTS,
     "connections": connections.ENDPOINTS,
+    "alerts": alerts.ENDPOINTS,
+    "channels": channels.ENDPOINTS,
     "keys": access_keys.ENDPOINTS,
     "audit": audit.ENDPOINTS,
 }
