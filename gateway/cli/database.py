@@ -56,6 +56,34 @@ def backup(
     output.hint(f"Keep the secret key as well, apart from it: {kept}. Without it the copy's secrets cannot be read.")
 
 
+@command(app, "copy", "db copy --to env:NEW_DATABASE_URL", "db copy --to file:/etc/ledgergate/new-database-url")
+def copy(
+    *,
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="REF", help="The new address, which may hold a password: env:NAME, file:PATH."),
+    ],
+    json: Json = False,
+) -> None:
+    """Copy a stopped installation from SQLite into an empty PostgreSQL database, and compare before committing.
+
+    The source stays as it is. The secret key is not in it: the new installation needs the same one.
+    """
+    import asyncio
+
+    from gateway.cli.given import referenced
+    from gateway.operations import moving
+
+    settings, target = load_settings(), referenced(to, option="--to")
+    with progress("copying rows", None) as advance:
+        done = asyncio.run(moving.move(settings.database_url, target, told=advance))
+    if json:
+        output.print_json(done)
+        return
+    output.line(f"{done['rows']} rows of {len(done['tables'])} tables were copied and compared.")
+    output.hint("Set LEDGERGATE_DATABASE_URL to the new address, keep the same secret key, and start.")
+
+
 @command(app, "prune", "db prune", "db prune --older-than 30 --dry-run")
 def prune(
     *,

@@ -66,6 +66,8 @@ async def _main(settings: "Settings", *, serve: bool, work: bool) -> None:
             sys.stderr.write(f"Admin API key, shown this once: {gateway.new_admin_key}\n")
         if serve:
             sys.stderr.write(f"Listening on {gateway.url}; console at {gateway.url}/console\n")
+        if serve and gateway.new_admin_key is not None:
+            sys.stderr.write("Open the console and log in with this key: it leads through the set-up.\n")
         sys.stderr.flush()
         log.info("started", url=gateway.url if serve else None, worker=work)
         await stopping.wait()

@@ -43,6 +43,12 @@ async def _nothing(visit: Visit) -> web.StreamResponse:
     raise RouteUnknownError
 
 
+async def _front(request: web.Request) -> web.Response:
+    """Lead who opens the bare address to the console."""
+    del request
+    return web.Response(status=303, headers={"Location": ROOT, "Cache-Control": "no-store"})
+
+
 async def _static(visit: Visit) -> web.StreamResponse:
     return visit.console.assets.serve(visit.part("name"))
 
@@ -128,5 +134,6 @@ def register(app: web.Application) -> None:
             app.router.add_get(path, handler, allow_head=route.handler is not live.stream)
         else:
             app.router.add_route(route.method, path, handler)
+    app.router.add_get("/", _front)
     app.router.add_get(f"{ROOT}/", guarded(Route("GET", "/", overview.show)))
     app.router.add_route("*", ROOT + "/{anything:.*}", guarded(Route("*", "/{anything}", _nothing, None)))

@@ -56,3 +56,22 @@ async def test_a_server_that_is_not_there_and_a_database_of_others_are_one_line(
     others = on_server(tmp_path, url)
     refused = await others.run("db", "migrate")
     assert (refused.code, refused.error.startswith("schema_unknown: ")) == (1, True)
+
+
+async def test_an_installation_is_copied_from_a_file_and_compared(tmp_path: Path, new_database: NewDatabase) -> None:
+    cli = Cli(folder=tmp_path, database=tmp_path / "old.db")
+    cli.environment["LEDGERGATE_SECRET_KEY_FILE"] = str(tmp_path / "secret.key")
+    reference = cli.secret("TITHELY_SECRET", new_secret())
+    await cli.ok("source", "add", "tithely-main", "--platform", "tithely", "--secret", reference)
+    url = await new_database(empty=True)
+    target = cli.secret("NEW_DATABASE_URL", url)
+    done = await cli.json("db", "copy", "--to", target)
+    assert (done["tables"]["sources"], done["tables"]["secrets"], done["rows"] > 3) == (1, 1, True)
+    assert (await on_server(tmp_path, url).json("source", "show", "tithely-main"))["problem"] is None
+
+    again = await cli.run("db", "copy", "--to", target)
+    assert (again.code, again.out, again.error.startswith("conflict: the target is not empty")) == (1, "", True)
+    as_argument = await cli.run("db", "copy", "--to", url)
+    assert (as_argument.code, as_argument.out) == (2, "")
+    wrong = await on_server(tmp_path, url).run("db", "copy", "--to", "env:LEDGERGATE_DATABASE_URL")
+    assert (wrong.code, wrong.error.startswith("request_invalid: ")) == (1, True)

@@ -30,6 +30,11 @@ async def is_in(browser: Browser) -> bool:
     return (await browser.ask("GET", f"{ROOT}/jobs")).status == 200
 
 
+async def test_the_bare_address_leads_to_the_console(rig: Rig) -> None:
+    async with browsers(rig) as who, who.nobody.session.get(f"{rig.gateway.url}/", allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, ROOT)
+
+
 async def test_a_right_key_opens_a_session_that_no_script_and_no_other_site_gets(who: Browsers) -> None:
     cookie = next(line for line in reversed(who.viewer.set_cookies) if line.startswith(SESSION_COOKIE))
     assert {"HttpOnly", "SameSite=Strict", f"Path={ROOT}"} <= set(cookie.split("; "))

@@ -45,6 +45,15 @@ _READY = _with(_with(_READY, "200", "application/json", _STATE), "503", "applica
 _HTML = {"type": "string"}
 
 PATHS: dict[str, Any] = {
+    "/": {
+        "get": {
+            "operationId": "front",
+            "tags": ["description"],
+            "summary": "Lead a person to the console.",
+            "security": [],
+            "responses": _answers(s303="To `/console`."),
+        }
+    },
     "/webhooks/{source}": {
         "post": {
             "operationId": "receive_webhook",
