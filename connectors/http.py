@@ -45,7 +45,10 @@ class AddressNotAllowedError(OSError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One request and its answer, without secrets and personal data, as kept with the attempt."""
+    """One request and its answer, without secrets and personal data, as kept with the attempt.
+
+    `connection` is whose request it was; empty for one to the billing platform.
+    """
 
     method: str
     url: str
@@ -53,6 +56,7 @@ class Exchange:
     milliseconds: float
     request_id: str | None = None
     error: str | None = None
+    connection: str = ""
     sent: Any = None
     """The shapes of query and body (connectors/shapes.py), in an exchange that is told whole."""
     answered: Any = None
@@ -282,6 +286,7 @@ class JsonApi:
                     begun=begun,
                     request_id=request_id,
                     error=failure,
+                    connection=self._host.connection,
                     body=body,
                     answer=content,
                 )
@@ -295,6 +300,7 @@ def note(
     begun: float,
     request_id: str | None,
     error: str | None,
+    connection: str = "",
     body: bytes | None = None,
     answer: bytes | None = None,
 ) -> None:
@@ -307,7 +313,7 @@ def note(
         exchanges.append(
             Exchange(
                 method=method, url=where, status=status, milliseconds=taken, request_id=request_id, error=error,
-                _bodies=(url, _small(body), _small(answer)),
+                connection=connection, _bodies=(url, _small(body), _small(answer)),
             )
         )  # fmt: skip
 

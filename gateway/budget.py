@@ -77,6 +77,11 @@ class Budget:
         return self._busy
 
     @property
+    def queued(self) -> int:
+        """Return how many requests of this process wait to be sent."""
+        return len(self._waiting)
+
+    @property
     def queue_for(self) -> float:
         """Return for how many seconds the next request of this process waits for the rate."""
         return max(0.0, (self._slots[0][0] - self._store_now()) / SECOND) if self._slots else 0.0

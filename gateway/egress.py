@@ -9,7 +9,8 @@ import aiohttp
 
 from connectors.http import AddressNotAllowedError
 
-USER_AGENT = f"ledgergate/{version('ledgergate')}"
+VERSION = version("ledgergate")
+USER_AGENT = f"ledgergate/{VERSION}"
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 

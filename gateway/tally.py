@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Upper bounds in seconds of the histogram of acknowledgements."""
+from gateway.families import ACCEPTED, ACK_SECONDS, REJECTED
+
+BUCKETS = ACK_SECONDS.buckets
 
 
 class Tally(Collector):
@@ -36,15 +37,11 @@ class Tally(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics, as the library asks for them."""
-        accepted = CounterMetricFamily(
-            "ledgergate_deliveries_accepted", "Deliveries acknowledged.", labels=["source", "duplicate"]
-        )
+        accepted = CounterMetricFamily(ACCEPTED.name, ACCEPTED.meaning, labels=ACCEPTED.labels)
         for (source, duplicate), count in self._accepted.items():
             accepted.add_metric([source, "true" if duplicate else "false"], count)
         yield accepted
-        rejected = CounterMetricFamily(
-            "ledgergate_deliveries_rejected", "Requests refused at the door.", labels=["source", "reason"]
-        )
+        rejected = CounterMetricFamily(REJECTED.name, REJECTED.meaning, labels=REJECTED.labels)
         for (source, reason), count in self._rejected.items():
             rejected.add_metric([source, reason], count)
         yield rejected
@@ -55,6 +52,6 @@ class Tally(Collector):
         for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._within, strict=True):
             below += count
             cumulative.append((bound, float(below)))
-        seconds = HistogramMetricFamily("ledgergate_ack_seconds", "From a request's last byte to its acknowledgement.")
+        seconds = HistogramMetricFamily(ACK_SECONDS.name, ACK_SECONDS.meaning)
         seconds.add_metric([], cumulative, sum_value=self._seconds)
         return seconds

@@ -184,7 +184,7 @@ class Poller:
 
     def _failed(self, name: str, feed: Feed, state: PollState, error: GatewayError, begun: datetime) -> PollState:
         """Say so once, and wait longer each time."""
-        self._metrics.polls.labels(name, feed.scheme, error.code).inc()
+        self._metrics.looked(name, feed.scheme, code=error.code)
         if not state.failures:
             log.warning("poll_failed", source=name, scheme=feed.scheme, code=error.code, detail=error.detail)
         wait = max(feed.interval, min(feed.interval * 2 ** min(state.failures, 16), LONGEST_BACKOFF))
@@ -198,8 +198,7 @@ class Poller:
         self, name: str, feed: Feed, state: PollState, found: Look, begun: datetime, *, goes_far: bool
     ) -> PollState:
         """Move the watermark as far as everything was found."""
-        self._metrics.polls.labels(name, feed.scheme, "ok").inc()
-        self._metrics.polled.labels(name, feed.scheme).inc(found.delivered)
+        self._metrics.looked(name, feed.scheme, code=None, delivered=found.delivered)
         watermark = _watermark(state, found, begun, goes_far=goes_far)
         problem = _problem(found, moved=watermark > state.watermark)
         if state.failures:

@@ -35,10 +35,10 @@ class Telling:
         job = work.claimed.job
         code = str(result.error.get("code")) if result.error else ""
         seconds = (finished - started).total_seconds()
-        self._metrics.attempts.labels(job.kind, job.connection or "", result.outcome, code).inc()
-        self._metrics.attempt_seconds.labels(job.kind).observe(seconds)
-        for exchange in exchanges:
-            self._metrics.provider_seconds.labels(job.connection or "").observe(exchange.milliseconds / 1000)
+        self._metrics.attempted(
+            kind=job.kind, source=job.source, connection=job.connection, outcome=result.outcome, code=code or None,
+            seconds=seconds, exchanges=exchanges,
+        )  # fmt: skip
         await self._watch(job.connection, job.kind, result)
         if result.pause is not None:
             log.error("connection_paused", connection=result.pause[0], reason=result.pause[1])

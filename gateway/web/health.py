@@ -1,15 +1,13 @@
 """Whether the process lives, whether it is ready, and its metrics."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
 
 import orjson
 from aiohttp import web
 
 from gateway import keys
-from gateway.metrics import CONTENT_TYPE, Metrics
-from storage import Store
+from gateway.metrics import CONTENT_TYPE
+from gateway.web import readings
 from storage.errors import StorageError
 
 READY_SECONDS = 3.0
@@ -51,24 +49,6 @@ async def _reasons(app: web.Application) -> list[str]:
 
 async def metrics(request: web.Request) -> web.Response:
     """Answer in Prometheus' text format."""
-    app = request.app
-    found: Metrics = app[keys.METRICS]
-    try:
-        await measure(found, app[keys.STORE], app[keys.CLOCK])
-    except StorageError:
-        found.waiting.set(app[keys.STORE].deliveries_waiting)
-    for name, live in app[keys.REGISTRY].connections.items():
-        found.connection_up.labels(name).set(1 if live.row.status == "active" else 0)
+    found = request.app[keys.METRICS]
+    found.gauges.reading = await readings.read(request.app)
     return web.Response(body=found.text(), headers={"Content-Type": CONTENT_TYPE})
-
-
-async def measure(found: Metrics, store: Store, clock: Callable[[], datetime]) -> None:
-    """Bring the gauges up to date. Raises StorageError kinds."""
-    backlog = await store.backlog()
-    found.waiting.set(store.deliveries_waiting)
-    found.undispatched.set(backlog.deliveries)
-    found.reviews.set(backlog.reviews)
-    for status in ("pending", "running", "failed", "needs_review"):
-        found.jobs.labels(status).set(backlog.jobs.get(status, 0))
-    age = (clock() - backlog.oldest_due_at).total_seconds() if backlog.oldest_due_at is not None else 0.0
-    found.backlog_age.set(max(0.0, age))
