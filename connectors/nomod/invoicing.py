@@ -30,8 +30,16 @@ from connectors.nomod.invoices import (
 from connectors.nomod.paging import Listing, RefusedQueryError, TooManyRowsError, walk
 
 INVOICES = "/v1/invoices"
-NO_SUCH_API = frozenset({404, 405, 501})
-LISTING = Listing(path=INVOICES, noun="invoices", read=InvoiceRow.read, absent=NO_SUCH_API)
+
+
+def not_offered(reply: Reply) -> bool:
+    """Whether the account has no API for invoices, or the key may not use it: its customers are none the worse."""
+    if reply.status == 403:
+        return reply.is_json and read_refusal(reply).code != "not_authenticated"
+    return reply.status in {404, 405, 501}
+
+
+LISTING = Listing(path=INVOICES, noun="invoices", read=InvoiceRow.read, absent=not_offered)
 
 
 class Invoicing:
@@ -46,11 +54,8 @@ class Invoicing:
         Every row is compared here, since a filter may be ignored. Raises NotOfferedError, LookupImpossibleError.
         """
         number = filed_number(invoice)
-        query = {"invoice_number": number, "customer_id": customer_record}
         try:
-            rows = await walk(self._api, query, listing=LISTING)
-        except RefusedQueryError as error:
-            raise UnexpectedResponseError("the list of invoices refuses to be asked for a number") from error
+            rows = await self._rows(number, customer_record)
         except TooManyRowsError as error:
             raise LookupImpossibleError(
                 f"{error.args[0]} invoices are too many to read through, and the API does not narrow its list"
@@ -59,6 +64,14 @@ class Invoicing:
         if None in found:
             raise UnexpectedResponseError("an invoice was listed, and is gone")
         return [each for each in found if each is not None]
+
+    async def _rows(self, number: str, customer_record: str) -> list[InvoiceRow]:
+        """Return the rows of the narrow list, of the whole one where the API refuses the filters."""
+        try:
+            query = {"invoice_number": number, "customer_id": customer_record}
+            return await walk(self._api, query, listing=LISTING)
+        except RefusedQueryError:
+            return await walk(self._api, {}, listing=LISTING)
 
     async def get(self, record: str) -> InvoiceCandidate | None:
         """Return the invoice, or None: ids are UUIDs, so other text is no invoice's."""
@@ -103,7 +116,7 @@ class Invoicing:
 
 def _classify(reply: Reply, refusal: Refusal) -> ConnectorError | None:
     """Sort the answer to a create. Refusals in JSON are definite: nothing was created."""
-    if reply.status in NO_SUCH_API:
+    if not_offered(reply):
         return NotOfferedError(f"HTTP {reply.status} for {INVOICES}")
     definite = reply.status in {400, 409, 422}
     if definite and refusal.code == "invalid_customer":

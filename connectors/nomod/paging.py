@@ -32,12 +32,12 @@ RowT = TypeVar("RowT", bound=Identified)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Generic[RowT]):
-    """A list: where it is, what it holds, how a row is read, and the statuses that say that there is no such list."""
+    """A list: where it is, what it holds, how a row is read, and which answers say that the account has none."""
 
     path: str
     noun: str
     read: Callable[[object], RowT]
-    absent: frozenset[int] = frozenset()
+    absent: Callable[[Reply], bool] = lambda _: False
 
 
 CUSTOMER_LIST = Listing(path=CUSTOMERS, noun="customers", read=Row.read)
@@ -100,7 +100,7 @@ async def _page(api: JsonApi, query: Mapping[str, str], number: int, listing: Li
     reply = await api.request(
         "GET", listing.path, query=asked, accept_error=lambda got: _tolerated(got, query, number, listing.absent)
     )
-    if number == 1 and reply.status in listing.absent:
+    if number == 1 and listing.absent(reply):
         raise NotOfferedError(f"HTTP {reply.status} for {listing.path}")
     if reply.status == 404:
         return None
@@ -109,10 +109,10 @@ async def _page(api: JsonApi, query: Mapping[str, str], number: int, listing: Li
     return envelope(reply, listing)
 
 
-def _tolerated(reply: Reply, query: Mapping[str, str], number: int, absent: frozenset[int]) -> bool:
+def _tolerated(reply: Reply, query: Mapping[str, str], number: int, absent: Callable[[Reply], bool]) -> bool:
     past_the_end = reply.status == 404 and number > 1 and not is_page(reply)
     refused = reply.status in {400, 422} and bool(query) and number == 1
-    return past_the_end or refused or (number == 1 and reply.status in absent)
+    return past_the_end or refused or (number == 1 and absent(reply))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

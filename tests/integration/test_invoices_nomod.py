@@ -152,7 +152,7 @@ async def test_a_lost_answer_makes_no_second_invoice(rig: Rig) -> None:
     assert (mapping.origin, mapping.connection) == ("created", NOMOD)
 
 
-@pytest.mark.parametrize("status", [404, 405, 501])
+@pytest.mark.parametrize("status", [403, 404, 405, 501])
 async def test_an_account_without_invoices_costs_the_customer_nothing(rig: Rig, status: int) -> None:
     rig.nomod.faults.add(Fault(kind=FaultKind.REFUSE, route=INVOICES, status=status, times=1000))
     delivery = await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
