@@ -31,7 +31,7 @@ def filters() -> dict[str, Any]:
         "pretty": pretty,
         "delivery": words.delivery_said, "job": words.job_said, "mapping": words.mapping_said,
         "outcome": words.outcome_said, "kind": words.kind_said, "origin": words.origin_said,
-        "review": words.review_said, "decision": words.decision_said,
+        "alert": words.alert_said, "review": words.review_said, "decision": words.decision_said,
     }  # fmt: skip
 
 

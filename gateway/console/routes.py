@@ -9,6 +9,7 @@ from gateway.console.environment import engine, globals_of
 from gateway.console.guard import Route, guarded
 from gateway.console.live import Streams
 from gateway.console.pages import (
+    alerts,
     audit,
     connection_forms,
     connections,
@@ -103,6 +104,13 @@ ROUTES = (
     Route("POST", "/sources/{name}/rotate", sources.rotate, ADMIN),
     Route("POST", "/sources/{name}/switch", sources.switch, ADMIN),
     Route("POST", "/sources/{name}/remove", sources.remove, ADMIN),
+    Route("GET", "/alerts", alerts.show),
+    Route("GET", "/alerts/{alert_id}", alerts.show_one),
+    Route("POST", "/channels", alerts.add, ADMIN),
+    Route("GET", "/channels/new", alerts.show_form, ADMIN),
+    Route("GET", "/channels/{name}", alerts.show_channel),
+    Route("POST", "/channels/{name}/test", alerts.test, OPERATOR),
+    Route("POST", "/channels/{name}/remove", alerts.remove, ADMIN),
     Route("GET", "/audit", audit.show),
     Route("GET", "/settings", settings.show),
     Route("POST", "/settings/check-up", settings.check_up, ADMIN, everywhere=True),

@@ -75,6 +75,15 @@ _REVIEWS = {
     "placeholder_email": "A made-up e-mail address",
 }
 
+_ALERTS = {
+    "connection_paused": "Connection paused",
+    "review_waiting": "Decisions wait",
+    "dead_letter": "Dead letters",
+    "backlog_old": "Work waits for too long",
+    "token_expiring": "Consent ends soon",
+    "signature_failing": "Webhooks refused",
+}
+
 
 def delivery_said(status: str) -> Said:
     """Return a delivery's state in words."""
@@ -114,6 +123,11 @@ def origin_said(origin: str | None) -> str:
 def review_said(kind: str) -> str:
     """Return a review's question."""
     return _REVIEWS.get(kind, kind.replace("_", " ").capitalize())
+
+
+def alert_said(kind: str) -> str:
+    """Return what an alert is about."""
+    return _ALERTS.get(kind, kind.replace("_", " ").capitalize())
 
 
 def decision_said(decision: Mapping[str, Any] | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.configuration.service import Configuration
 from gateway.egress import new_session
 from gateway.errors import GatewayError
-from gateway.operations import doctor_connections, doctor_database, doctor_machine, doctor_state
+from gateway.operations import doctor_alerts, doctor_connections, doctor_database, doctor_machine, doctor_state
 from gateway.operations.findings import Finding, Level, broken, finding_view, worst
 from gateway.operations.sources import Sources
 from gateway.operations.times import stamp
@@ -64,6 +64,7 @@ async def examine_store(
         findings += [finding async for finding in doctor_connections.connections(store, registry, settings, now=at)]
         findings += [finding async for finding in doctor_connections.routes(store, plugins)]
         findings += [finding async for finding in doctor_state.work(store, now=at)]
+        findings += [finding async for finding in doctor_alerts.channels(store, settings, now=at)]
         if not offline:
             findings += await doctor_connections.second_creators(store, vault, plugins, session, now)
     finally:

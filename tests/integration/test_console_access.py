@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 
+from gateway import keys
 from gateway.access import Role
+from gateway.configuration.channels import ChannelSpec
 from gateway.console.forms import TOKEN_FIELD
 from gateway.console.guard import HEADERS, Route
 from gateway.console.routes import ROUTES
 from storage.records import EVERYWHERE
-from tests.configuring import SOURCE, TENANT
+from tests.configuring import ENVIRONMENT, SOURCE, TENANT
 from tests.harness import ADMIN_KEY, NOMOD, Rig
 from tests.integration.console_setup import OTHER_TENANT, ROOT, Browser, Browsers, Page, browsers
 from tests.invariants import every
 
+CHANNEL = "ops"
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 READING = [route for route in ROUTES if route.method == "GET" and route.needs is not None]
 WRITING = [route for route in ROUTES if route.method == "POST"]
@@ -33,10 +36,15 @@ FORMS: dict[str, dict[str, Any]] = {
     "/sources/{name}/edit": {"verification": "standard-webhooks"},
     "/sources/{name}/switch": {"do": "disable"},
     "/sources/{name}/remove": {"sure": SOURCE},
+    "/channels": {"name": "made", "how": "email", "to": "made@example.com", "kind": "dead_letter"},
+    "/channels/{name}/remove": {"sure": CHANNEL},
     "/settings/keys": {"name": "made", "role": "viewer"},
 }
 """What the forms of routes hold beside their token."""
-LAST = ("/connections/{name}/remove", "/sources/{name}/remove", "/settings/keys/{key_id}/revoke", "/logout")
+LAST = (
+    "/connections/{name}/remove", "/sources/{name}/remove", "/channels/{name}/remove", "/settings/keys/{key_id}/revoke",
+    "/logout",
+)  # fmt: skip
 """What takes away what the others are tried on."""
 
 
@@ -59,18 +67,22 @@ async def a_life(rig: Rig) -> dict[str, str]:
         await rig.finalize(rig.flexprice.add_customer(**told)["id"])
     await rig.finish()
     review = await rig.open_review()
+    spec = ChannelSpec(name=CHANNEL, tenant_id=TENANT, environment_id=ENVIRONMENT, to=("ops@example.com",))
+    await rig.gateway.app[keys.CONFIGURATION].put_channel(spec, actor="tests")
+    await rig.gateway.app[keys.ALERTS].turn()
     failed = await rig.job(status="failed")
     row = next(key for key in await rig.store.list_keys() if key.name == "viewer")
     return {
         "delivery_id": delivery, "job_id": str(review.job_id), "review_id": review.review_id, "number": "1",
         "customer_id": linked["id"], "failed": failed.job_id, "key_id": row.key_id, "code": "rate_limited",
-        "nomod": rig.nomod.url,
+        "nomod": rig.nomod.url, "alert_id": (await rig.store.list_alerts()).items[0].alert_id,
     }  # fmt: skip
 
 
 def path_of(route: Route, names: dict[str, str]) -> str:
     """Return a route's path with the names of what is there."""
-    known = {**names, "name": SOURCE if "/sources/" in route.path else NOMOD}
+    noun = route.path.split("/")[1] if "/" in route.path else ""
+    known = {**names, "name": {"sources": SOURCE, "channels": CHANNEL}.get(noun, NOMOD)}
     return re.sub(r"{(\w+)(?::[^}]*)?}", lambda found: known[found[1]], route.path)
 
 
@@ -89,17 +101,18 @@ def in_turn(route: Route) -> int:
 
 
 NOTHING = dict.fromkeys(
-    ("delivery_id", "job_id", "review_id", "number", "customer_id", "failed", "key_id", "code", "nomod"), "x"
+    ("delivery_id", "job_id", "review_id", "number", "customer_id", "failed", "key_id", "code", "nomod", "alert_id",
+    ), "x"
 )  # fmt: skip
 
 
 async def state(rig: Rig) -> list[Any]:
     """Return all that a form could change, but what merely looking changes."""
     store = rig.store
-    keys = [(key.key_id, key.revoked_at) for key in await store.list_keys()]
+    made = [(key.key_id, key.revoked_at) for key in await store.list_keys()]
     jobs = [(job.job_id, job.status, job.next_attempt_at) for job in await every(store.list_jobs)]
     lists = [await every(each) for each in (store.list_mappings, store.list_reviews, store.list_audit)]
-    return [keys, jobs, *lists, await store.list_sources(), await store.list_connections()]
+    return [made, jobs, *lists, await store.list_sources(), await store.list_connections(), await store.list_channels()]
 
 
 def test_every_address_of_the_console_is_in_the_table(rig: Rig) -> None:
@@ -218,7 +231,7 @@ async def test_a_form_that_another_site_sends_changes_nothing_even_with_the_toke
 async def test_another_tenant_sees_nothing_and_changes_nothing(rig: Rig, who: Browsers) -> None:
     names = await a_life(rig)
     before = await state(rig)
-    own = {"/connections", "/sources", "/settings/keys", "/scope", "/logout", "/login"}
+    own = {"/connections", "/sources", "/channels", "/settings/keys", "/scope", "/logout", "/login"}
     told = (names["customer_id"], names["delivery_id"], ADA["name"], ADA["email"], NOMOD, SOURCE, TENANT)
     for route in sorted([*READING, *WRITING], key=in_turn):
         if (route.method == "POST" and route.path in own) or route.path == "/live":
@@ -253,7 +266,7 @@ async def test_a_bound_key_cannot_choose_another_tenant(rig: Rig, who: Browsers)
 async def test_a_tenants_admin_cannot_make_anything_for_another_tenant(rig: Rig, who: Browsers) -> None:
     before = await state(rig)
     elsewhere = {"tenant_id": OTHER_TENANT, "environment_id": "prod"}
-    for path in ("/connections", "/sources", "/settings/keys"):
+    for path in ("/connections", "/sources", "/channels", "/settings/keys"):
         answer = await who.administrator.post(path, {**FORMS[path], **elsewhere})
         page = await who.administrator.follow(answer) if answer.status == 303 else answer
         assert page.status in (200, 403), path
