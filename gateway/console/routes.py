@@ -81,6 +81,7 @@ ROUTES = (
     Route("POST", "/jobs/{job_id}/retry", jobs.retry, OPERATOR),
     Route("POST", "/jobs/{job_id}/cancel", jobs.cancel, OPERATOR),
     Route("GET", "/customers", customers.show_list),
+    Route("GET", "/mappings.csv", customers.download),
     Route("GET", "/customers/{customer_id:.+}", customers.show),
     Route("POST", "/customers/{customer_id:.+}", customers.change, OPERATOR),
     Route("GET", "/connections", connections.show_list),

@@ -144,6 +144,30 @@ def test_a_page_whose_session_is_over_says_so(stage: Stage, screen: Screen) -> N
     screen.complaints.clear()  # the browser notes the stream's 401
 
 
+def test_a_page_whose_gateway_is_away_says_so(stage: Stage, screen: Screen) -> None:
+    stage.run(set_up(stage.rig))
+    screen.log_in()
+    assert "does not answer" not in screen.text
+    stage.run(stage.rig.stop_nodes())
+    screen.sees("does not answer at the moment")
+    screen.listen()
+    screen.complaints.clear()  # the browser notes the stream that was cut
+
+
+def test_a_form_is_sent_once_however_often_it_is_pressed(stage: Stage, screen: Screen) -> None:
+    rig = stage.rig
+    stage.run(set_up(rig))
+    delivery = stage.run(rig.send(b'{"event_type":"first"}'))
+    stage.run(rig.finish())
+    screen.log_in()
+    screen.open(f"/deliveries/{delivery}")
+    button = screen.named("button", "Replay")
+    screen.driver.execute_script("arguments[0].click(); arguments[0].click(); arguments[0].click()", button)
+    screen.sees("It is dispatched again")
+    stage.run(rig.finish())
+    assert stage.run(rig.delivery(delivery)).replays == 1
+
+
 def test_times_are_local_with_utc_beside_them(stage: Stage, screen: Screen) -> None:
     stage.run(set_up(stage.rig))
     delivery = stage.run(stage.rig.send(b'{"event_type":"first"}'))

@@ -11,6 +11,7 @@ import pytest
 from connectors.testing.faults import Fault, FaultKind
 from gateway.errors import catalogue
 from gateway.keys import QUARANTINE
+from gateway.operations.transfers import read_csv
 from gateway.pipeline.poll_state import PollState, save_state
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, Rig
@@ -216,6 +217,17 @@ async def test_one_attempt_shows_its_requests_and_its_error_with_cause_and_resol
     assert (await who.viewer.get(f"/jobs/{job.job_id}/attempts/{number + 1}", status=404)).heading == "Not found"
     page = await who.viewer.get(f"/jobs/{job.job_id}")
     assert "Failed, tried again later" in page.text
+
+
+async def test_the_links_are_downloaded_as_the_import_takes_them(rig: Rig, who: Browsers) -> None:
+    customer, _ = await linked(rig)
+    assert f"{rig.gateway.url}{ROOT}/mappings.csv" in (await who.viewer.get("/customers")).links
+    answer = await who.viewer.get("/mappings.csv")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    (row,) = read_csv(answer.body.decode())
+    assert (row["entity_id"], row["provider_entity_id"]) == (customer, await rig.linked(customer))
+    assert read_csv((await who.stranger.get("/mappings.csv")).body.decode()) == []
 
 
 async def test_every_error_code_has_a_page(who: Browsers) -> None:

@@ -123,6 +123,33 @@
     refresh();
   };
 
+  // The gateway is away when the stream stays broken for a while; what is shown may be old then.
+  let missing = 0;
+  const away = (is) => {
+    if (is) {
+      missing = missing || setTimeout(() => { for (const told of all("[data-away]")) told.hidden = false; }, 6000);
+      return;
+    }
+    clearTimeout(missing);
+    missing = 0;
+    for (const told of all("[data-away]")) told.hidden = true;
+  };
+
+  // A form that was sent says so until its answer comes, and is not sent twice.
+  const sending = (event) => {
+    const { target, submitter } = event;
+    if (event.defaultPrevented || target.method !== "post" || !submitter) return;
+    if (target.dataset.sent) return event.preventDefault();
+    target.dataset.sent = "yes";
+    submitter.setAttribute("aria-busy", "true");
+  };
+  const sendable = () => {
+    for (const form of all("form[data-sent]")) {
+      delete form.dataset.sent;
+      for (const button of all("[aria-busy]", form)) button.removeAttribute("aria-busy");
+    }
+  };
+
   let stream = null;
   let later = 0;
   const close = () => {
@@ -134,9 +161,11 @@
     const address = document.body.dataset.live;
     if (!address || stream || document.hidden) return;
     stream = new EventSource(address);
+    stream.addEventListener("open", () => away(false));
     stream.addEventListener("change", (event) => changed(JSON.parse(event.data)));
     stream.addEventListener("over", over);
     stream.addEventListener("error", () => {
+      away(true);
       if (stream && stream.readyState === EventSource.CLOSED) {
         close();
         later = setTimeout(open, 30000);
@@ -154,6 +183,8 @@
   if (zone) zone.textContent = `Times are yours (${Intl.DateTimeFormat().resolvedOptions().timeZone}); UTC is in each title.`;
   // A hidden page follows nothing: browsers open only a few connections to one host, for all tabs together.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  document.addEventListener("submit", sending);
+  addEventListener("pageshow", sendable);
   addEventListener("pagehide", close);
   open();
 })();
