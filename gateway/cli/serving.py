@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,7 +84,7 @@ async def _started(gateway: Any, settings: "Settings") -> Any:
     try:
         await gateway.__aenter__()
     except OSError as error:
-        if error.errno not in _REFUSED:
+        if error.errno not in _REFUSED and not isinstance(error, socket.gaierror):
             raise
         msg = f"{settings.host}:{settings.port}: {error.strerror or 'refused'}"
         raise ListenError(msg) from None

@@ -54,7 +54,9 @@ class SourceSpec(Spec):
     platform: str = Field(description="`flexprice`, `tirdad`, `tithely`, or a plugin's name.")
     tenant_id: Scoped = Field("default", description="Tenant that the source belongs to.")
     environment_id: Scoped = Field("prod", description="Environment that the source belongs to.")
-    verification: Verification = Field(description="`standard-webhooks` or `static-header`.")
+    verification: Verification = Field(
+        Verification.STANDARD_WEBHOOKS, description="`standard-webhooks` or `static-header`."
+    )
     secrets: tuple[SecretStr, ...] = Field(
         min_length=1, max_length=MAX_SECRETS, description="Signing secrets or tokens; all are tried, for rotation."
     )

@@ -50,7 +50,7 @@ class ListenError(GatewayError):
 
     code = "cannot_listen"
     title = "Cannot listen"
-    cause = "The address is in use, belongs to another machine, or may not be used by this account."
+    cause = "The address is in use, is none, belongs to another machine, or may not be used by this account."
     resolution = "Stop the other program, or set LEDGERGATE_HOST and LEDGERGATE_PORT to an address that is free."
 
 

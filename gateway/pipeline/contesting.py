@@ -17,6 +17,7 @@ from storage.records import Intent, JobStatus
 CONTEST_GAP = 5.0
 """Seconds after a refusal at which a complete look-up that shows no holder proves that it is none of our records."""
 CONTEST_LOOKS = 3
+"""Look-ups of the schedule at which a holder may be seen before a person is asked, where there is no other name."""
 
 
 class Contesting(Creating):
@@ -48,13 +49,14 @@ class Contesting(Creating):
             steps = self._steps(work, in_doubt=in_doubt, more_names=more_names)
             again = _next_step(steps, since=intent.refused_at or intent.started_at, begun=begun)
             if again is not None:
-                return self.look_again(intent, again)
+                waiting = self.look_again(intent, again)
+                return waiting if in_doubt else _refused(waiting, problem(error or _refusal()))
         if more_names:
             return await self.create(
                 work, subject, Create(why="the name is held by somebody else"), searched_since=begun,
                 variant=intent.variant + 1, replaces=intent, replaces_result="name_taken",
             )  # fmt: skip
-        refused = error or DuplicateRefusedError("the provider refused the create: an equal record exists")
+        refused = error or _refusal()
         why = f"the provider has an equal record which is not known to be this {self.entity.entity_type}"
         asked = self.ask(work, Ask(kind="conflict", why=why, candidates=_judged(decision)), close_intent=closing)
         return replace(asked, error=problem(refused))
@@ -84,6 +86,15 @@ class Contesting(Creating):
             status=JobStatus.PENDING, outcome="looking", reason="outcome unknown: nothing seen yet", next_attempt_at=at,
             looked=intent.intent_id, decision={"decision": "look_again", "why": "the record may not be visible yet"},
         )  # fmt: skip
+
+
+def _refusal() -> DuplicateRefusedError:
+    return DuplicateRefusedError("the provider refused the create: an equal record exists")
+
+
+def _refused(waiting: Result, told: dict[str, Any]) -> Result:
+    """Return the result with the refusal in it: nothing was written, and its holder is looked for."""
+    return replace(waiting, error=told, reason=f"{told['code']}: nobody is seen yet who holds it")
 
 
 def _next_step(steps: Sequence[float], *, since: datetime, begun: datetime) -> datetime | None:

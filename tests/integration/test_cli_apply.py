@@ -47,6 +47,12 @@ config = {{ api_key = "{nomod}" }}
 """
 
 
+async def test_a_source_is_verified_by_standard_webhooks_where_nothing_else_is_said(cli: Cli) -> None:
+    text = configuration(cli).replace('verification = "standard-webhooks"\n', "")
+    assert (await cli.json("apply", cli.write("gateway.toml", text)))["changed"] == 2
+    assert (await cli.json("source", "show", "flexprice-prod"))["verification"] == "standard-webhooks"
+
+
 async def test_a_file_is_applied_shown_and_a_second_time_changes_nothing(cli: Cli) -> None:
     file = cli.write("gateway.toml", configuration(cli))
     planned = await cli.json("apply", file, "--dry-run")

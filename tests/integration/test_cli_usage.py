@@ -121,6 +121,13 @@ async def test_a_port_in_use_is_one_line(cli: Cli) -> None:
     assert f"cannot_listen: 127.0.0.1:{port}: " in result.err
 
 
+async def test_a_host_that_is_none_is_one_line_that_names_the_setting(cli: Cli) -> None:
+    result = await cli.run("serve", LEDGERGATE_HOST="no host", LEDGERGATE_LOG_LEVEL="error")
+    assert (result.code, result.out) == (1, "")
+    assert "cannot_listen: no host:" in result.err
+    assert "LEDGERGATE_HOST" in result.err
+
+
 async def test_a_database_that_is_none_is_one_line(cli: Cli) -> None:
     cli.database.write_bytes(b"this is not a database, and is long enough to be looked at as one" * 100)
     result = await cli.run("source", "list")

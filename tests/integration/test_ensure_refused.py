@@ -36,6 +36,11 @@ async def test_a_holder_that_is_never_seen_is_put_before_a_person(rig: Rig) -> N
     rig.nomod.search_lag = 1e9
     rig.nomod.seed(first_name="Ada Lovelace", email=ADA["email"], created=rig.clock.now())
     delivery = await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
+    await rig.live(1)
+    waiting = await rig.job(status="pending")
+    assert (waiting.error["code"], waiting.reason) == (
+        "email_already_exists", "email_already_exists: nobody is seen yet who holds it",
+    )  # fmt: skip
     await rig.finish()
     await rig.check()
     assert (await rig.delivery(delivery)).status is DeliveryStatus.NEEDS_REVIEW
