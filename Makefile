@@ -22,6 +22,7 @@ check: install-dev ## what has to pass before a commit: lint, types, import rule
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory imports
+	@$(MAKE) --no-print-directory docs
 	@$(MAKE) --no-print-directory test
 
 lint: install-dev ## style and likely mistakes
@@ -42,8 +43,9 @@ imports: install-dev ## who may import whom
 	@echo '==> import-linter'
 	@$(PY) .venv/bin/lint-imports --no-logo
 
-docs: install-dev ## only the tests of the documentation
-	@$(PY) -m pytest tests/unit/test_docs.py $(PYTEST_ARGS)
+docs: install-dev ## the documentation as a site, into build/site; warnings and dead links are failures
+	@echo '==> docs'
+	@$(PY) -m tools.site.build
 
 screenshots: install-dev ## the pictures of README and docs, from a day of traffic played for them; needs chromium
 	@$(PY) -m tests.browser.screenshots
