@@ -110,6 +110,7 @@ class Registry:
             sources = {row.name: row for row in await self._store.list_sources()}
             connections = {row.name: row for row in await self._store.list_connections()}
             before = {id(live): live for live in self.connections.values()}
+            paused = {name for name, live in self.connections.items() if live.row.status == "paused"}
             self.sources = {name: self._live_source(row) for name, row in sources.items()}
             self.connections = {name: self._live_connection(row) for name, row in connections.items()}
             self._version = version
@@ -117,6 +118,8 @@ class Registry:
                 before.pop(id(live), None)
             for replaced in before.values():
                 await _close(replaced)
+            for name in sorted(paused & {row.name for row in connections.values() if row.status == "active"}):
+                log.info("connection_resumed", connection=name)
             for live in self.connections.values():
                 if live.problem is not None and live.row.status == "active":
                     await self._pause(live)

@@ -45,7 +45,11 @@ def show(name: Name, *, tenant_id: Tenant = None, environment_id: Environment = 
         return
     settings = found.pop("settings")
     account = found.pop("account") or {}
-    output.print_facts({**found, "outbound": settings["invoice_sync"]["outbound"]})
+    circuit = found.pop("circuit")
+    output.print_facts({**found, "circuit": circuit["state"], "outbound": settings["invoice_sync"]["outbound"]})
+    if circuit["failures"] or circuit["held_until"]:
+        output.line("\nCircuit:")
+        output.print_facts(circuit)
     if account:
         output.line("\nAccount:")
         output.print_facts(account)

@@ -17,6 +17,7 @@ from gateway.cli import (
     delivery,
     demo,
     doctor,
+    drift,
     job,
     key,
     listen,
@@ -41,7 +42,7 @@ for name, group in (
     ("mapping", mapping.app), ("payment-link", payment_link.app), ("review", review.app), ("key", key.app),
     ("connector", connector.app),
     ("signature", signature.app), ("db", database.app), ("secret", secret.app), ("audit", audit.app),
-    ("alert", alert.app), ("channel", channel.app),
+    ("alert", alert.app), ("channel", channel.app), ("drift", drift.app),
 ):  # fmt: skip
     app.add_typer(group, name=name)
 

@@ -11,6 +11,7 @@ from connectors.base import Connector
 from connectors.errors import ConnectorError, ProviderError
 from connectors.models import Account
 from connectors.oauth import OAuthConsent
+from gateway.breaker import Circuit
 from gateway.configuration import rows
 from gateway.configuration.service import Configuration
 from gateway.configuration.specs import ConnectionSpec
@@ -24,7 +25,7 @@ from gateway.plugins import connector_plugins
 from gateway.secrets import Vault
 from storage import Store
 from storage.errors import ConflictError, NotFoundError
-from storage.records import EVERYWHERE, ConnectionRow, JobStatus, Scope
+from storage.records import EVERYWHERE, WELL, CircuitRow, ConnectionRow, JobStatus, Scope
 
 log = structlog.get_logger("ledgergate.connections")
 
@@ -62,6 +63,15 @@ def connection_view(row: ConnectionRow) -> dict[str, Any]:
     }
 
 
+def circuit_view(row: CircuitRow, *, now: datetime) -> dict[str, Any]:
+    """Return what stops the work of a connection, the same for all processes: `closed` means nothing."""
+    state = Circuit.CLOSED if row.open_until is None else Circuit.HALF_OPEN if now >= row.open_until else Circuit.OPEN
+    return {
+        "state": str(state), "failures": row.failures, "open_until": stamp(row.open_until),
+        "held_until": stamp(row.held_until) if row.held_until is not None and row.held_until > now else None,
+    }  # fmt: skip
+
+
 class Connections:
     """The configured connections."""
 
@@ -74,15 +84,17 @@ class Connections:
 
     async def list(self, scope: Scope = EVERYWHERE) -> list[dict[str, Any]]:
         """Return all connections of the scope, by name."""
-        return [await self._view(row) for row in await self._store.list_connections(scope)]
+        circuits = await self._store.list_circuits()
+        return [await self._view(row, circuits) for row in await self._store.list_connections(scope)]
 
     async def get(self, name: str, scope: Scope = EVERYWHERE) -> dict[str, Any]:
         """Return one connection. Raises NotFoundError."""
-        return await self._view(await self.row(name, scope))
+        return await self._view(await self.row(name, scope), await self._store.list_circuits())
 
-    async def _view(self, row: ConnectionRow) -> dict[str, Any]:
+    async def _view(self, row: ConnectionRow, circuits: Mapping[str, CircuitRow]) -> dict[str, Any]:
         told = await self._store.get_fact(f"connection:{row.name}", NOT_OFFERED)
-        return {**connection_view(row), "warnings": [NO_INVOICES.format(told)] if told else []}
+        circuit = circuit_view(circuits.get(row.name, WELL), now=self._now())
+        return {**connection_view(row), "circuit": circuit, "warnings": [NO_INVOICES.format(told)] if told else []}
 
     async def put(self, spec: ConnectionSpec, *, actor: str, scope: Scope = EVERYWHERE) -> dict[str, Any]:
         """Upsert a connection; the view's `change` says `created`, `updated` or `unchanged`, `fields` what differs.

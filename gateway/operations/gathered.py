@@ -14,6 +14,7 @@ from gateway.operations.connections import Connections
 from gateway.operations.consent_links import ConsentLinks
 from gateway.operations.customers import Customers
 from gateway.operations.deliveries import Deliveries
+from gateway.operations.drift import Drifts
 from gateway.operations.editing import Editing
 from gateway.operations.jobs import Jobs
 from gateway.operations.keys import Keys
@@ -41,6 +42,7 @@ class Operations:
     audits: Audits
     sources: Sources
     connections: Connections
+    drift: Drifts
     alerts: Alerts
     channels: Channels
     keys: Keys
@@ -73,6 +75,7 @@ def gather(
         audits=Audits(store=store, now=now),
         sources=Sources(store, vault, configuration, now, public_url=public_url),
         connections=Connections(store, vault, configuration, registry, now),
+        drift=Drifts(store=store, now=now, wake=wake, registry=registry),
         alerts=Alerts(store=store, now=now),
         channels=Channels(store, configuration, carrier, now, public_url=public_url),
         keys=Keys(access, store, now),

@@ -1,33 +1,66 @@
-"""Drift: linked records that are gone, merged or inactive at the provider, found by looking, settled by a person.
+"""Drift: linked records that are gone, inactive, renamed or doubled at the provider, found by looking.
 
-A scan reads every linked record of a connection by its id, within the connection's budget. What looks wrong becomes a
-`check_mapping` job under the customer's lock, which looks again and then asks; nothing is changed by the scan itself.
+A scan reads every linked record of a connection by its id, within the connection's budget. What is gone or inactive
+becomes a `check_mapping` job under the customer's lock, which looks again and then asks a person; what was renamed or
+is there twice is reported. Nothing is changed by the scan itself.
 """
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import orjson
 import structlog
 
 from connectors.base import Connector
-from connectors.errors import StaleRecordError
-from connectors.models import Inactive
+from connectors.errors import ConnectorError, StaleRecordError
+from connectors.models import Candidate, Inactive
 from gateway.pipeline.dispatch import CHECK, check_job
 from gateway.pipeline.ensure import EnsureCustomer
+from gateway.pipeline.matching import normal_email, normal_name
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Work
 from gateway.registry import LiveConnection
 from gateway.sources.base import Event, Trigger
 from storage import Store
-from storage.records import EntityMapping, JobStatus, MappingStatus
+from storage.records import EntityMapping, JobStatus, MappingStatus, Scope, SeenCustomer
 
 log = structlog.get_logger("ledgergate.drift")
 
 PAGE = 100
 REPORT = "drift_report"
+MOST_FINDINGS = 500
+"""Findings that one report names; its counts are of all."""
+
+
+class Drift(StrEnum):
+    """In what a linked record differs from what the link says."""
+
+    GONE = "gone"
+    """Deleted, or merged into another: the provider knows no record of this id any more."""
+    INACTIVE = "inactive"
+    RENAMED = "renamed"
+    """It has another name or e-mail address than the billing customer."""
+    DOUBLED = "doubled"
+    """Another linked record has the same e-mail address: one person, two billing customers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One finding. It holds ids only; names and addresses are looked up where they are shown."""
+
+    kind: Drift
+    source: str
+    entity_id: str
+    record: str
+    fields: tuple[str, ...] = ()
+    """Of a renamed record: `name`, `email`."""
+    other: str | None = None
+    """Of a doubled record: the one that was seen before."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,9 +68,23 @@ class DriftReport:
     """What one scan of a connection has found."""
 
     connection: str
+    begun_at: datetime
+    ended_at: datetime | None = None
+    error: str | None = None
+    """The code of what has ended the scan before all was seen."""
     checked: int = 0
-    gone: int = 0
-    inactive: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    findings: list[Found] = field(default_factory=list)
+
+    def note(self, finding: Found) -> None:
+        """Count a finding, and keep it unless there are too many."""
+        self.counts[str(finding.kind)] += 1
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(finding)
+
+    def kept(self) -> str:
+        """Return the report as the store keeps it."""
+        return orjson.dumps({name: getattr(self, name) for name in self.__dataclass_fields__}).decode()
 
 
 class DriftScan:
@@ -47,37 +94,81 @@ class DriftScan:
         self._store, self._now = store, now
 
     async def run(self, live: LiveConnection) -> DriftReport:
-        """Scan one connection and keep the report. Raises ConnectorError kinds when the provider fails."""
-        report, connector, cursor = DriftReport(connection=live.row.name), live.usable(), None
+        """Scan one connection and keep the report, also of a scan that was cut.
+
+        Raises ConnectorError kinds when the provider fails.
+        """
+        report = DriftReport(connection=live.row.name, begun_at=self._now())
+        try:
+            await self._all(live.usable(), report)
+        except ConnectorError as error:
+            report.error = error.code
+            raise
+        finally:
+            report.ended_at = self._now()
+            owner = f"connection:{live.row.name}"
+            await self._store.put_fact(owner, REPORT, report.kept(), now=report.ended_at)
+            log.info(
+                "drift_scanned", connection=live.row.name, checked=report.checked, code=report.error,
+                **{str(kind): report.counts[kind] for kind in Drift},
+            )  # fmt: skip
+        return report
+
+    async def _all(self, connector: Connector[Any], report: DriftReport) -> None:
+        cursor: str | None = None
+        seen: dict[str, str] = {}
         while reads_by_id(connector):
             page = await self._store.list_mappings(
-                connection=live.row.name, entity_type="customer", status=MappingStatus.LINKED, limit=PAGE, cursor=cursor
-            )
+                connection=report.connection, entity_type="customer", status=MappingStatus.LINKED, limit=PAGE,
+                cursor=cursor,
+            )  # fmt: skip
             for mapping in page.items:
-                await self._look(connector, mapping, report)
+                await self._look(connector, mapping, report, seen)
             cursor = page.next_cursor
             if cursor is None:
                 break
-        kept = {
-            "at": self._now().isoformat(),
-            "checked": report.checked,
-            "gone": report.gone,
-            "inactive": report.inactive,
-        }
-        await self._store.put_fact(f"connection:{live.row.name}", REPORT, orjson.dumps(kept).decode(), now=self._now())
-        log.info("drift_scanned", connection=live.row.name, checked=report.checked, gone=report.gone,
-                 inactive=report.inactive)  # fmt: skip
-        return report
 
-    async def _look(self, connector: Connector[Any], mapping: EntityMapping, report: DriftReport) -> None:
-        found = await connector.get_customer(mapping.provider_entity_id or "")
+    async def _look(
+        self, connector: Connector[Any], mapping: EntityMapping, report: DriftReport, seen: dict[str, str]
+    ) -> None:
+        """Look at one record. What is gone or inactive goes before a person; the rest is told."""
+        record = mapping.provider_entity_id or ""
+        about = partial(Found, source=mapping.source, entity_id=mapping.entity_id, record=record)
+        found = await connector.get_customer(record)
         report.checked += 1
-        if found is not None and found.active:
+        if found is None or not found.active:
+            report.note(about(kind=Drift.GONE if found is None else Drift.INACTIVE))
+            now = self._now()
+            await self._store.add_job(check_job(mapping, now=now), now=now)
             return
-        report.gone += found is None
-        report.inactive += found is not None
-        now = self._now()
-        await self._store.add_job(check_job(mapping, now=now), now=now)
+        scope = Scope(tenant_id=mapping.tenant_id, environment_id=mapping.environment_id)
+        known = [each for each in await self._store.find_customers(mapping.entity_id, scope) if _same(each, mapping)]
+        if known and (fields := differing(known[0], found)):
+            report.note(about(kind=Drift.RENAMED, fields=fields))
+        for email in found.emails:
+            other = seen.setdefault(normal_email(email), record)
+            if other != record:
+                report.note(about(kind=Drift.DOUBLED, other=other))
+                break
+
+
+def differing(customer: SeenCustomer, record: Candidate) -> tuple[str, ...]:
+    """Return which of `name` and `email` differ; what one side lacks does not.
+
+    A name that only begins with the other's is no other one: where a name was taken, the gateway has added to it.
+    """
+    fields = []
+    names = normal_name(customer.name), normal_name(record.name)
+    if all(names) and not names[0].startswith(names[1]) and not names[1].startswith(names[0]):
+        fields.append("name")
+    emails = {normal_email(email) for email in record.emails}
+    if customer.email and emails and normal_email(customer.email) not in emails:
+        fields.append("email")
+    return tuple(fields)
+
+
+def _same(customer: SeenCustomer, mapping: EntityMapping) -> bool:
+    return customer.source == mapping.source
 
 
 class CheckMapping(EnsureCustomer):

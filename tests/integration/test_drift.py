@@ -1,9 +1,15 @@
 """Linked records that die at the provider: found by a scan, put before a person, settled as decided."""
 
+from pathlib import Path
+
+import pytest
+
+from connectors.errors import ConnectorError
 from gateway import keys
-from gateway.pipeline.drift import DriftScan
+from gateway.pipeline.drift import Drift, DriftScan
 from storage.records import JobStatus, MappingStatus, ReviewStatus
 from tests.harness import NOMOD, QUICKBOOKS, Rig
+from tests.integration.cli_setup import cli_of
 
 
 async def scan(rig: Rig, connection: str) -> tuple[int, int, int]:
@@ -11,7 +17,7 @@ async def scan(rig: Rig, connection: str) -> tuple[int, int, int]:
     live = rig.gateway.app[keys.REGISTRY].connection(connection)
     report = await DriftScan(store=rig.store, now=rig.now).run(live)
     await rig.finish()
-    return report.checked, report.gone, report.inactive
+    return report.checked, report.counts[Drift.GONE], report.counts[Drift.INACTIVE]
 
 
 async def linked(rig: Rig) -> str:
@@ -76,4 +82,62 @@ async def test_a_scan_of_living_records_changes_nothing(rig: Rig) -> None:
     jobs = (await rig.store.list_jobs()).items
     assert {job.kind for job in jobs} == {"ensure_customer", "write_back"}
     assert {job.status for job in jobs} == {JobStatus.SUCCEEDED}
-    assert '"checked":1' in (await rig.store.get_fact(f"connection:{NOMOD}", "drift_report") or "")
+    status, told = await rig.api("GET", f"/api/v1/drift/{NOMOD}")
+    assert (status, told["checked"], told["findings"], told["error"]) == (200, 1, [], None)
+
+
+async def test_a_record_that_was_renamed_and_one_that_is_there_twice_are_told_and_not_touched(rig: Rig) -> None:
+    """A name, an address, and two billing customers who are one person at the provider: no job, no review."""
+    await rig.add_quickbooks()
+    await rig.add_flexprice()
+    for name, email in (
+        ("Ada Lovelace", "ada@example.com"),
+        ("Bea Smith", "bea@example.com"),
+        ("Cy", "cy@example.com"),
+    ):
+        await rig.finalize(rig.flexprice.add_customer(name=name, email=email)["id"])
+    await rig.finish()
+    ada, bea, cy = sorted(rig.intuit.customers, key=int)
+    rig.intuit.customers[ada]["DisplayName"] = "Countess of Lovelace"
+    rig.intuit.customers[bea]["PrimaryEmailAddr"] = {"Address": "ada@example.com"}
+    assert await scan(rig, QUICKBOOKS) == (3, 0, 0)
+    _, told = await rig.api("GET", f"/api/v1/drift/{QUICKBOOKS}")
+    found = {(each["kind"], each["provider_entity_id"]): each for each in told["findings"]}
+    assert found["renamed", ada]["fields"] == ["name"]
+    assert found["renamed", bea]["fields"] == ["email"]
+    [twice] = [each for each in told["findings"] if each["kind"] == "doubled"]
+    assert {twice["provider_entity_id"], twice["other"]} == {ada, bea}
+    assert (told["renamed"], told["doubled"], told["gone"]) == (2, 1, 0)
+    assert cy not in {record for _, record in found}
+    assert (await rig.store.list_reviews()).items == []
+    kept = await rig.store.get_fact(f"connection:{QUICKBOOKS}", "drift_report") or ""
+    assert "Lovelace" not in kept
+    assert "example.com" not in kept
+
+
+async def test_a_scan_that_the_provider_cuts_short_says_so(rig: Rig) -> None:
+    await rig.add_nomod()
+    await linked(rig)
+    await rig.nomod.stop()
+    live = rig.gateway.app[keys.REGISTRY].connection(NOMOD)
+    with pytest.raises(ConnectorError):
+        await DriftScan(store=rig.store, now=rig.now).run(live)
+    _, told = await rig.api("GET", "/api/v1/drift")
+    assert [(each["connection"], each["checked"], each["error"]) for each in told["items"]] == [
+        (NOMOD, 0, "unreachable"),
+    ]  # fmt: skip
+    await rig.nomod.start()
+
+
+async def test_the_command_line_scans_and_tells(rig: Rig, tmp_path: Path) -> None:
+    await rig.add_nomod()
+    await linked(rig)
+    [record] = rig.nomod.customers
+    rig.nomod.remove(record)
+    cli = cli_of(rig, tmp_path)
+    told = await cli.json("drift", "scan", NOMOD, code=3)
+    assert [(each["kind"], each["provider_entity_id"]) for each in told["findings"]] == [("gone", record)]
+    await rig.finish()
+    await rig.open_review()
+    assert "gone" in (await cli.ok("drift", "show", NOMOD)).out
+    assert (await cli.json("drift", "list"))["items"][0]["gone"] == 1

@@ -104,6 +104,7 @@ async def _page(visit: Visit, *, error: Exception | None = None) -> web.Response
         under_way=budget.under_way if budget is not None else 0,
         circuit=str(live.breaker.state) if live is not None else str(Circuit.CLOSED),
         failures=live.breaker.row.failures if live is not None else 0,
+        drift=await visit.operations.drift.get(name, visit.scope),
         summary=dict(connector.settings_summary()) if connector is not None else {},
         error=problem(error) if error else None, status=status_of(error) if error else 200,
     )  # fmt: skip

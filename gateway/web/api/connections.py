@@ -24,6 +24,15 @@ from storage.records import EVERYWHERE
 START = "/oauth/start"
 
 
+class CircuitView(Shown):
+    """Whether a provider is left alone for a while, after failures in a row or by its own word."""
+
+    state: str = Field(description="`closed`: work flows; `open`: nothing is sent; `half_open`: one job probes.")
+    failures: int = Field(description="Failures in a row.")
+    open_until: str | None
+    held_until: str | None = Field(description="Until when the provider has asked for nothing.")
+
+
 class ConnectionView(Shown):
     """A connection. It says which secrets there are, never their values."""
 
@@ -37,6 +46,7 @@ class ConnectionView(Shown):
     settings: dict[str, Any] = Field(description="`invoice_sync`, and the public part of `config`.")
     secrets: Sequence[str] = Field(description="The names of the secrets that are stored.")
     account: dict[str, Any] | None = Field(description="The provider's account, as the last check saw it.")
+    circuit: CircuitView
     warnings: Sequence[str] = Field(description="What jobs have met and an operator should know.")
     created_at: str
     updated_at: str
