@@ -129,7 +129,7 @@ async def mark_stale(rig: Rig, customer: str) -> None:
     """Have the gateway find out that a customer's record is gone, as its daily scan does."""
     live = rig.gateway.app[keys.REGISTRY].connections["nomod-prod"]
     report = await DriftScan(store=rig.store, now=rig.now).run(live)
-    assert report.gone == 1
+    assert report.counts["gone"] == 1
     await rig.refresh()
     await rig.finish()
     assert (await rig.mappings(entity_id=customer))[0].status == "stale"
