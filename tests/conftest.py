@@ -60,6 +60,7 @@ NEEDS = {
     "browser": Need(_programs("chromium", "chromedriver"), bool(_take("LEDGERGATE_REQUIRE_BROWSER"))),
     "curl": Need(_programs("curl", "openssl"), bool(_take("LEDGERGATE_REQUIRE_CURL"))),
     "nginx": Need(_programs("nginx"), bool(_take("LEDGERGATE_REQUIRE_NGINX"))),
+    "strace": Need(_programs("strace"), bool(_take("LEDGERGATE_REQUIRE_STRACE"))),
     "postgres": Need(_postgres(), bool(_take("LEDGERGATE_REQUIRE_POSTGRES"))),
 }
 

@@ -160,6 +160,17 @@ def next_look(intent: Intent, recovery: Recovery) -> datetime | None:
     return begun + timedelta(seconds=coming[0]) if coming else None
 
 
+def confirming_look(intent: Intent, recovery: Recovery, *, at: datetime) -> datetime | None:
+    """Return when to look once more, though the look-up that began at `at` was the schedule's last; None when not.
+
+    The last two look-ups must lie about as far apart as the schedule has them. A process that was away for long, or
+    whose clock was set forth, comes after the end of the schedule without having waited for what is still hidden.
+    """
+    gap = recovery.lookups[-1] - recovery.lookups[-2] if len(recovery.lookups) > 1 else 0.0
+    apart = (at - intent.looked_at).total_seconds() if intent.looked_at is not None else 0.0
+    return at + timedelta(seconds=gap) if apart < gap / 2 else None
+
+
 def next_try(intent: Intent, recovery: Recovery, *, now: datetime) -> datetime:
     """Return when to come back after an answer was lost just now.
 

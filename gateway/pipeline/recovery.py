@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.errors import RecordTakenError
 from gateway.pipeline.contesting import Contesting
-from gateway.pipeline.creating import as_create_intent, next_look
+from gateway.pipeline.creating import as_create_intent, confirming_look, next_look
 from gateway.pipeline.matching import Adopt, Ask, Create, Judged
 from gateway.pipeline.settling import Result
 from gateway.pipeline.snapshots import undecided
@@ -74,7 +74,7 @@ class Recovering(Contesting):
             case Ask() as asked:
                 return self.ask(work, asked, close_intent=intent.intent_id, intent_result="created")
         # A look-up proves what held when it began, however long its answer took.
-        again = next_look(replace(intent, looked_at=begun), recovery)
+        again = next_look(replace(intent, looked_at=begun), recovery) or confirming_look(intent, recovery, at=begun)
         if again is not None:
             return self.look_again(intent, max(again, self.now()))
         if recovery.replay_window is not None:

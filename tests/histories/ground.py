@@ -1,7 +1,9 @@
 """What every history begins from: a loop, and a database that was configured once and is laid down afresh each time."""
 
 import copy
+import random
 import shutil
+import socket
 import tempfile
 from collections.abc import Coroutine
 from datetime import datetime
@@ -13,7 +15,6 @@ import asyncpg  # type: ignore[import-untyped]
 import uvloop
 from aiohttp import web
 from pydantic import SecretStr
-from yarl import URL
 
 from connectors.testing.quickbooks_oauth import Chain
 from gateway.app import Gateway
@@ -57,7 +58,7 @@ class Ground:
         self._loop = uvloop.new_event_loop()
         self._folder = Path(tempfile.mkdtemp(prefix="ledgergate-histories-", dir=MEMORY if MEMORY.is_dir() else None))
         self._start: datetime | None = None
-        self._ports = Ports()
+        self._ports = Ports(flexprice=_free_port(), tithely=_free_port(), nomod=_free_port(), intuit=_free_port())
         self._secret = ""
         self._chains: list[Chain] = []
         self._file, self._statements = b"", ""
@@ -114,13 +115,23 @@ class Ground:
         await begun(rig, SOURCE)
         self._start, self._secret = rig.now(), rig.secret
         self._chains = copy.deepcopy(rig.intuit.oauth.chains)
-        services = {"flexprice": rig.flexprice, "tithely": rig.tithely, "nomod": rig.nomod, "intuit": rig.intuit}
-        self._ports = Ports(**{name: URL(service.url).port or 0 for name, service in services.items()})
         await rig.stop()
         if self._postgres is None:
             self._file = (self._folder / "rig.db").read_bytes()
         else:
             self._statements = await _keep(self._postgres)
+
+
+def _free_port() -> int:
+    """Return a port that nobody is given who asks for any: the services leave theirs between two histories."""
+    while True:
+        port = random.randint(20_000, 30_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 async def _keep(url: str) -> str:

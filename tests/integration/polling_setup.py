@@ -83,7 +83,7 @@ async def looked(
     `by` seconds, where given, are how far the clock is moved instead.
     """
     before = after or await begun(rig, source)
-    wait = (before.next_at - rig.clock.now()).total_seconds()
+    wait = (before.next_at - rig.now()).total_seconds()
     rig.clock.advance(max(0.0, wait) + ahead + 0.01 if by is None else by)
     wake(rig)
     deadline = time.monotonic() + 30

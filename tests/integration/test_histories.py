@@ -30,6 +30,15 @@ FOUND = {
         state.move(customer=5, email='ADA@example.com')
         state.give(donor=None, name='Front Office', email='d@example.org')
     """,
+    "the clock is set forth right after a create, and the provider shows its record only later": """
+        state.begin(filter_mode='ignored', lag=15.0, query_lag=400.0, request_ids='off', detail='id',
+                    name='Ada Lovelace', email='office@example.com', two=False)
+        state.sign_up(name='Ada Lovelace', email='ADA@example.com')
+        state.clock_is_set(seconds=-900.0)
+        state.operator()
+        state.clock_is_set(seconds=3600.0)
+        state.operator()
+    """,
 }
 """Histories in which something went wrong once."""
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.models import Address, Candidate, Customer, MatchPolicy, Recovery
-from gateway.pipeline.creating import GUARD_SECONDS, next_look, next_try, wait_for_equal
+from gateway.pipeline.creating import GUARD_SECONDS, confirming_look, next_look, next_try, wait_for_equal
 from gateway.pipeline.matching import Adopt, Ask, judge_hint
 from gateway.pipeline.snapshots import decision_in, digest, from_snapshot, guards, to_snapshot, with_decision
 from storage.records import Intent, MappingKey
@@ -50,6 +50,18 @@ def test_the_next_look_is_the_first_step_that_no_complete_look_up_has_reached(
 def test_absence_is_proven_by_no_look_up_before_the_last_step(steps: list[int], looked: int) -> None:
     due = seconds(next_look(intent(looked=looked), Recovery(lookups=tuple(map(float, steps)))))
     assert due == next((step for step in steps if step > looked), None)
+
+
+@pytest.mark.parametrize(
+    "before,at,again", [(20, 60, None), (19, 61, None), (None, 3600, 3640), (50, 3600, None), (3590, 3600, 3640)]
+)
+def test_a_look_up_that_comes_alone_after_the_end_of_the_schedule_is_confirmed_by_another(
+    before: float | None, at: float, again: float | None
+) -> None:
+    """The process was away, or its clock was set forth: it has not waited for what the provider may still hide."""
+    moment = BEGUN + timedelta(seconds=at)
+    assert seconds(confirming_look(intent(looked=before), LOOKS, at=moment)) == again
+    assert confirming_look(intent(), Recovery(lookups=(5.0,)), at=moment) is None  # the only one is all that was asked
 
 
 @pytest.mark.parametrize("elapsed,at", [(0, 5), (4, 5), (6, 20), (30, 60), (61, 61)])
