@@ -108,6 +108,8 @@ def _check_invoices(world: World, linked: Iterable[EntityMapping]) -> None:
         if mapping.entity_type != "invoice" or mapping.connector != "nomod" or mapping.origin == "operator" or not ours:
             continue
         made = world.nomod.invoices[mapping.provider_entity_id or ""]
+        void = isinstance(mapping.details, dict) and "voided_at" in mapping.details
+        assert not void or made["status"] == "cancelled", f"said to be void, and is not: {mapping}"
         assert made["bill"].amount == Decimal(ours["total"]), f"another sum than the platform's: {mapping}"
         payer = customers.get((mapping.connection, ours["customer_id"]))
         assert payer in (None, made["customer_id"]), f"an invoice for somebody else: {mapping}"

@@ -109,7 +109,7 @@ class Ground:
         await rig.start()
         await rig.add_flexprice()
         await rig.add_tithely()
-        await rig.add_nomod()
+        await rig.add_nomod(invoices=True)
         await rig.add_quickbooks()
         wake(rig)
         await begun(rig, SOURCE)

@@ -33,7 +33,9 @@ EMAILS = ("ada@example.com", "ADA@example.com", "office@example.com", "c@example
 ROUTES = (
     ("flexprice", "GET /v1/invoices/*"), ("flexprice", "GET /v1/customers/*"), ("flexprice", "PUT /v1/customers"),
     ("flexprice", "POST /v1/invoices/search"), ("nomod", "GET /v1/customers"), ("nomod", "GET /v1/customers/*"),
-    ("nomod", "POST /v1/customers"), ("intuit", "GET /v3/company/*/query"), ("intuit", "GET /v3/company/*/customer/*"),
+    ("nomod", "POST /v1/customers"), ("nomod", "GET /v1/invoices"), ("nomod", "GET /v1/invoices/*"),
+    ("nomod", "POST /v1/invoices"), ("nomod", "PATCH /v1/invoices/*/edit"), ("flexprice", "PUT /v1/invoices/*"),
+    ("intuit", "GET /v3/company/*/query"), ("intuit", "GET /v3/company/*/customer/*"),
     ("intuit", "POST /v3/company/*/customer"), ("intuit", "POST /oauth2/v1/tokens/bearer"),
 )  # fmt: skip
 LEASE = 31.0
@@ -148,10 +150,12 @@ class History(RuleBasedStateMachine):
         """A customer takes another e-mail address."""
         self.rig.flexprice.edit_customer(self._customer(customer), email=email)
 
-    @step(invoice=which)
-    def void(self, *, invoice: int) -> None:
-        """An invoice is voided."""
-        self.rig.flexprice.void_invoice(self._invoices[invoice % len(self._invoices)])
+    @step(invoice=which, told=st.booleans())
+    def void(self, *, invoice: int, told: bool = False) -> None:
+        """An invoice is voided; the webhook about it comes, or does not."""
+        voided = self.rig.flexprice.void_invoice(self._invoices[invoice % len(self._invoices)])
+        if told:
+            self._ground.run(self.rig.send({"event_type": "invoice.update.voided", "invoice": voided}))
 
     @step(donor=st.sampled_from(["user_1", "user_2", None]), name=names, email=emails)
     def give(self, *, donor: str | None, name: str, email: str) -> None:
@@ -333,3 +337,6 @@ class History(RuleBasedStateMachine):
         for connection in (NOMOD, QUICKBOOKS):
             missing = {customer for customer in expected if await self.rig.linked(customer, connection) is None}
             assert not missing, f"never came to {connection}: {missing}"
+        final = {str(one["id"]) for one in invoices if one["invoice_status"] == "FINALIZED"}
+        unmade = {invoice for invoice in final if await self.rig.linked(invoice) is None}
+        assert not unmade, f"invoices that were never made: {unmade}"

@@ -6,7 +6,7 @@ from storage.errors import StorageError
 from storage.records import ConnectionRow, JobStatus, Review, ReviewStatus
 from tests.harness import QUICKBOOKS, Rig
 from tests.invariants import every
-from tests.ledgers import made_in_quickbooks
+from tests.ledgers import invoices_in_nomod, made_in_quickbooks
 
 
 async def operate(rig: Rig) -> int:
@@ -27,9 +27,12 @@ async def operate(rig: Rig) -> int:
 
 
 async def _decide(rig: Rig, review: Review) -> None:
-    """Look at the provider: adopt what was made for the customer, else make one."""
+    """Look at the provider: adopt what was made for the customer, or the invoice, else make one."""
     made = rig.nomod.made_for if review.connection == "nomod-prod" else made_in_quickbooks(rig.intuit)
-    known = made.get(str(review.entity_id))
+    wanted = str(review.entity_id)
+    if review.entity_type == "invoice":
+        made, wanted = invoices_in_nomod(rig.nomod), rig.flexprice.invoices[wanted]["invoice_number"]
+    known = made.get(wanted)
     with contextlib.suppress(StorageError):  # it was answered meanwhile
         await rig.store.resolve_review(
             review.review_id, decision="adopt" if known else "create", provider_entity_id=known[0] if known else None,
