@@ -30,7 +30,7 @@ name = "nomod-{number}"
 connector = "nomod"
 tenant_id = "tenant-{number}"
 environment_id = "prod"
-invoice_sync = {{ outbound = true }}
+invoice_sync = {{ outbound = true, customer_only = true }}
 config = {{ api_key = "env:BENCH_NOMOD_KEY", base_url = "{base_url}", requests_per_second = 100, concurrency = 64 }}
 """
 

@@ -12,7 +12,7 @@ from gateway.operations.acting import Desk
 from gateway.operations.records import Records
 from gateway.operations.search import ids_for
 from gateway.operations.views import Listed, View, listed
-from gateway.pipeline.dispatch import write_back_job
+from gateway.pipeline.dispatch import INVOICE, write_back_job
 from gateway.plugins import source_plugins
 from gateway.registry import Registry
 from storage.errors import ConflictError, NotFoundError
@@ -29,6 +29,8 @@ from storage.records import (
 
 OPERATOR = "operator"
 CUSTOMER = "customer"
+WRITTEN_BACK = frozenset({CUSTOMER, INVOICE})
+"""What the platform is told of."""
 
 
 class MappingView(View):
@@ -194,7 +196,7 @@ class Mappings(Desk):
         detail = {"record": provider_entity_id, **({"before": replaced} if replaced else {}), **_told(reason)}
         home = Scope(tenant_id=source.tenant_id, environment_id=source.environment_id)
         await self.note(actor, "mapping.linked", subject_of(key), home, detail)
-        if key.entity_type == CUSTOMER and writes_back(source):
+        if key.entity_type in WRITTEN_BACK and writes_back(source):
             await self.store.add_job(write_back_job(source, key, now=now), now=now)
         return mapping_view(made)
 

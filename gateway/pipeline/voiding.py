@@ -11,7 +11,8 @@ from gateway.pipeline.work import Stage, Work
 from gateway.sources.base import Dropped
 from storage.records import EntityMapping, JobStatus, Link, MappingStatus
 
-WAIT = timedelta(seconds=15)
+WAIT = timedelta(seconds=15), timedelta(hours=1)
+"""How long voiding waits for a create whose outcome is not known: at first, and at most after many tries."""
 
 
 class VoidInvoice(Stage):
@@ -21,8 +22,10 @@ class VoidInvoice(Stage):
         """Run one attempt. Raises StaleRecordError for a record that is gone, RejectedError for one that was paid."""
         mapping = work.claimed.mapping
         if work.claimed.intent is not None:
+            first, most = WAIT
+            wait = min(most, first * 2 ** min(work.claimed.job.attempts, 10))
             return Result(
-                status=JobStatus.PENDING, outcome="waiting", next_attempt_at=self.now() + WAIT,
+                status=JobStatus.PENDING, outcome="waiting", next_attempt_at=self.now() + wait,
                 reason="the invoice's create has an unknown outcome, which is settled first",
             )  # fmt: skip
         if mapping is None or mapping.status is not MappingStatus.LINKED or mapping.provider_entity_id is None:

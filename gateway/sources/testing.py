@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import pytest
 from multidict import CIMultiDict
 
 from connectors.errors import ConnectorError
+from connectors.invoices import Invoice
 from connectors.models import Customer
 from connectors.testing import Clock, Fault, FaultKind, Service
 from connectors.testing.harness import plain_refusal
@@ -192,6 +193,31 @@ class SourceContract:
         assert any(errors) or harness(Clock()).service is None, "a platform that fails must not pass for one that works"
 
     @pytest.mark.asyncio
+    async def test_an_invoice_comes_in_decimals_and_is_written_back_once(self, harness: type[SourceHarness]) -> None:
+        """Where a platform has invoices, their parts come to their total."""
+        async with placed(harness) as here:
+            customer_id, event = here.add()
+            if not here.source.has_invoices or event.subject is None:
+                assert type(here.source).invoice is Source.invoice, "a platform with invoices says so in has_invoices"
+                return
+            invoice = await here.source.invoice(event.subject)
+            assert isinstance(invoice, Invoice), "the invoice of a trigger must have lines and a total"
+            assert (invoice.source, invoice.invoice_id, invoice.customer_id) == (
+                "kit-billing",
+                event.subject,
+                customer_id,
+            )
+            assert invoice.computed_total == invoice.total
+            told = {"invoice_id": event.subject, "connector": "nomod", "provider_entity_id": "rec_59", "url": ""}
+            written = [
+                await here.source.write_back_invoice(**told, synced_at=here.harness.clock.now()) for _ in range(2)
+            ]
+            assert written in ([True, False], [None, None])
+            again = await here.source.invoice(event.subject)
+            assert isinstance(again, Invoice)
+            assert here.source.invoice_hint(again, "nomod") == ("rec_59" if written[0] else None)
+
+    @pytest.mark.asyncio
     async def test_a_link_is_written_back_once_beside_what_is_there(self, harness: type[SourceHarness]) -> None:
         """The second time nothing has to be written, and no other key is lost."""
         async with placed(harness) as here:
@@ -212,6 +238,17 @@ async def _write_back(here: Placed, customer_id: str) -> bool:
     )
 
 
+def _invoice_calls(here: Placed, event: Event) -> Sequence[Coroutine[Any, Any, object]]:
+    """Return what asks the platform about an invoice, where it has any."""
+    if not here.source.has_invoices or event.subject is None:
+        return ()
+    written = here.source.write_back_invoice(
+        invoice_id=event.subject, connector="nomod", provider_entity_id="rec_59", url="https://pay.example/59",
+        synced_at=here.harness.clock.now(),
+    )  # fmt: skip
+    return (here.source.invoice(event.subject), written)
+
+
 async def _errors_under(harness: type[SourceHarness], fault: Fault) -> list[str]:
     """Call everything that asks the platform under a fault; return what was raised, in words."""
     told: list[str] = []
@@ -222,6 +259,7 @@ async def _errors_under(harness: type[SourceHarness], fault: Fault) -> list[str]
             here.source.confirm(event),
             here.source.customer(customer_id, event),
             _write_back(here, customer_id),
+            *_invoice_calls(here, event),
             here.source.warnings(frozenset({"nomod"})),
         ):
             try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, assert_type
 
 import pytest
@@ -18,22 +19,34 @@ from connectors import (
     ConnectorError,
     Consent,
     Created,
+    CreatedInvoice,
+    CreatedLink,
     CreateIntent,
     Customer,
     DuplicateRefusedError,
     Host,
     Inactive,
+    Invoice,
+    InvoiceCandidate,
+    InvoiceLine,
+    InvoiceStatus,
+    InvoiceSync,
     JsonApi,
     Limits,
+    LinkCandidate,
     MatchOn,
     MatchPolicy,
     OAuthConsent,
+    PaymentLinkRequest,
+    PaymentLinks,
     RateLimitedError,
     Recovery,
     Reply,
     Tokens,
     TokenStore,
     classify,
+    money,
+    short_number,
 )
 from connectors.testing import (
     Asked,
@@ -126,6 +139,56 @@ class AcmeConnector(Connector[AcmeConfig], OAuthConsent):
         """Nothing to revoke."""
 
 
+class BillingConnector(AcmeConnector, InvoiceSync, PaymentLinks):
+    """Both capabilities, with every hook."""
+
+    def filed_number(self, invoice: Invoice) -> str:
+        return short_number(invoice.number, 21)
+
+    def validate_invoice(self, invoice: Invoice) -> None:
+        assert_type(invoice.lines, tuple[InvoiceLine, ...])
+        assert_type(invoice.computed_total, Decimal)
+        assert_type(money.exact(invoice.total, invoice.currency), Decimal)
+
+    async def find_invoices(
+        self, invoice: Invoice, *, customer_record: str, intent: CreateIntent | None = None
+    ) -> Sequence[InvoiceCandidate]:
+        return [
+            InvoiceCandidate(provider_entity_id="7", number="1", total=money.parse("1.50"), currency="USD",
+                             customer_record=customer_record, status=InvoiceStatus.OPEN, marker=None)
+        ]  # fmt: skip
+
+    async def get_invoice(self, provider_entity_id: str) -> InvoiceCandidate | None:
+        return None
+
+    async def create_invoice(self, invoice: Invoice, *, customer_record: str, intent: CreateIntent) -> CreatedInvoice:
+        found = await self.find_invoices(invoice, customer_record=customer_record, intent=intent)
+        return CreatedInvoice(record=found[0], warnings=("due date moved",))
+
+    async def void_invoice(self, provider_entity_id: str) -> None:
+        """Void it."""
+
+    def validate_link(self, request: PaymentLinkRequest) -> None:
+        assert_type(request.amount, Decimal)
+
+    async def find_links(
+        self, request: PaymentLinkRequest, *, intent: CreateIntent | None = None
+    ) -> Sequence[LinkCandidate]:
+        return []
+
+    async def get_link(self, provider_entity_id: str) -> LinkCandidate | None:
+        return None
+
+    async def create_link(self, request: PaymentLinkRequest, *, intent: CreateIntent) -> CreatedLink:
+        link = LinkCandidate(
+            provider_entity_id="8", amount=request.amount, currency=request.currency, url="https://x.example"
+        )
+        return CreatedLink(record=link)
+
+    async def disable_link(self, provider_entity_id: str) -> None:
+        """Disable it."""
+
+
 def sort(reply: Reply) -> ConnectorError | None:
     """A rule for answers, as `JsonApi` takes it."""
     if reply.status == 409:
@@ -158,6 +221,7 @@ def refused(config: AcmeConfig, host: Host, customer: Customer) -> None:
     customer.name = "Eve"  # type: ignore[misc]
     Candidate("7")  # type: ignore[call-arg]
     Created()  # type: ignore[call-arg]
+    InvoiceLine(description="Seat", amount=1.5)  # type: ignore[arg-type]
     AcmeConfig(api_key="plain")  # type: ignore[arg-type]
     AcmeConnector({"api_key": "…"}, host)  # type: ignore[arg-type]
 
@@ -217,6 +281,7 @@ class TallySource(Source):
     platform = "tally"
     title = "Tally"
     writes_back = True
+    has_invoices = True
 
     def __init__(self, config: SourceConfig, host: SourceHost) -> None:
         super().__init__(config, host)
@@ -230,6 +295,9 @@ class TallySource(Source):
 
     async def customer(self, customer_id: str, event: Event) -> Customer:
         return Customer(source="s", platform="tally", environment_id="prod", customer_id=customer_id)
+
+    async def invoice(self, invoice_id: str) -> Invoice | Dropped:
+        return Dropped(reason="void", voided=True)
 
     async def write_back(
         self, *, customer_id: str, connector: str, provider_entity_id: str, synced_at: datetime
