@@ -61,8 +61,15 @@ class Exchange:
     """The shapes of query and body (connectors/shapes.py), in an exchange that is told whole."""
     answered: Any = None
     """The shape of the answer's body."""
+    _begun: float = field(default=0.0, repr=False, compare=False)
+    """When it was sent, by perf_counter; kept in memory only."""
     _bodies: tuple[URL, bytes | int | None, bytes | int | None] | None = field(default=None, repr=False, compare=False)
     """What the shapes are made of; kept in memory only, while the attempt runs."""
+
+    @property
+    def begun(self) -> float:
+        """Return when it was sent, by perf_counter, while its attempt runs."""
+        return self._begun
 
     def whole(self) -> "Exchange":
         """Return it with the shapes of what was sent and answered."""
@@ -313,7 +320,7 @@ def note(
         exchanges.append(
             Exchange(
                 method=method, url=where, status=status, milliseconds=taken, request_id=request_id, error=error,
-                connection=connection, _bodies=(url, _small(body), _small(answer)),
+                connection=connection, _begun=begun, _bodies=(url, _small(body), _small(answer)),
             )
         )  # fmt: skip
 

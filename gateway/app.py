@@ -34,6 +34,7 @@ from gateway.quarantine import Quarantine
 from gateway.registry import Registry
 from gateway.secrets import load_vault
 from gateway.settings import Settings
+from gateway.tracing import Tracing, from_environment
 from gateway.upkeep import TURN, Upkeep
 from gateway.web import health, oauth
 from gateway.web.api import routes
@@ -67,12 +68,13 @@ class Gateway:
         now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         store: Store | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.settings = settings
         self.app = web.Application(client_max_size=settings.max_body_bytes, middlewares=[answer_in_words])
         self.new_admin_key: str | None = None
         self._serve, self._work, self._now = serve, work, now
-        self._sleep = sleep
+        self._sleep, self._tracing = sleep, tracing
         self._store = store
         self._stack = AsyncExitStack()
         self._runner: Runner | None = None
@@ -105,6 +107,10 @@ class Gateway:
     async def _start(self) -> None:
         app, settings, now, stack = self.app, self.settings, self._now, self._stack
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        if self._tracing is None:
+            self._tracing = from_environment(owner)
+        if self._tracing is not None:
+            stack.push_async_callback(self._tracing.close)
         vault = load_vault(settings)
         store = self._store or store_for(settings.database_url)
         await store.open()
@@ -140,7 +146,7 @@ class Gateway:
                 carrier=carrier, wake=wake, public_url=settings.public_url,
             )  # fmt: skip
             self._door = Door(
-                registry=registry, store=store, quarantine=quarantine, metrics=metrics, now=now,
+                registry=registry, store=store, quarantine=quarantine, metrics=metrics, tracing=self._tracing, now=now,
                 max_body_bytes=settings.max_body_bytes, wake=worker.arrived if worker is not None else nobody,
             )  # fmt: skip
             await self._listen(self._door)
@@ -150,7 +156,7 @@ class Gateway:
         schedule = settings.retry_schedule
         worker = Worker(
             store=store, registry=registry, schedule=schedule, lease=timedelta(seconds=settings.lease_seconds),
-            places=settings.workers, now=now, owner=owner, metrics=metrics,
+            places=settings.workers, now=now, owner=owner, metrics=metrics, tracing=self._tracing,
             stages={
                 ENSURE: EnsureCustomer(store=store, registry=registry, now=now, schedule=schedule),
                 ENSURE_INVOICE: EnsureInvoice(store=store, registry=registry, now=now, schedule=schedule),

@@ -7,6 +7,7 @@ import structlog
 
 from gateway.pipeline.dispatch import dispatch
 from gateway.registry import Registry
+from gateway.tracing import Tracing
 from storage import Store
 from storage.errors import StorageError, StoreUnavailableError
 from storage.records import DeliveryStatus, Dispatched
@@ -17,8 +18,12 @@ log = structlog.get_logger("ledgergate.dispatch")
 class Intake:
     """Dispatches what has arrived."""
 
-    def __init__(self, store: Store, registry: Registry, *, now: Callable[[], datetime], lease: timedelta) -> None:
+    def __init__(
+        self, store: Store, registry: Registry, *, now: Callable[[], datetime], lease: timedelta,
+        tracing: Tracing | None = None,
+    ) -> None:  # fmt: skip
         self._store, self._registry, self._now, self._lease = store, registry, now, lease
+        self._tracing = tracing
 
     async def turn(self, most: int) -> bool:
         """Dispatch what waits, at most so many; return whether there was any. Raises StoreUnavailableError."""
@@ -27,13 +32,16 @@ class Intake:
             return False
         if any(delivery.source not in self._registry.sources for delivery in deliveries):
             await self._registry.refresh()  # another process has taken in what this one has not heard of yet
-        results = dispatch(deliveries, self._registry, now=self._now())
+        started = self._now()
+        results = dispatch(deliveries, self._registry, now=started)
         try:
             await self._store.settle_dispatch(results, now=self._now())
         except StoreUnavailableError:
             raise
         except StorageError:
             await self._settle_each(results)
+        if self._tracing is not None:
+            self._tracing.dispatched(results, started=started, finished=self._now())
         return True
 
     async def _settle_each(self, results: Sequence[Dispatched]) -> None:

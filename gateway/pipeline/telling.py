@@ -12,6 +12,7 @@ from gateway.pipeline.dispatch import WRITE_BACK
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Work
 from gateway.registry import Registry
+from gateway.tracing import Tracing
 from storage.errors import StorageError
 
 log = structlog.get_logger("ledgergate.worker")
@@ -25,13 +26,13 @@ PROVIDER_ANSWERED = frozenset({"created", "adopted", "review", "looking"})
 class Telling:
     """Tells of attempts that have ended."""
 
-    def __init__(self, registry: Registry, metrics: Metrics) -> None:
-        self._registry, self._metrics = registry, metrics
+    def __init__(self, registry: Registry, metrics: Metrics, tracing: Tracing | None = None) -> None:
+        self._registry, self._metrics, self._tracing = registry, metrics, tracing
 
     async def attempt(
         self, work: Work, result: Result, *, started: datetime, finished: datetime, exchanges: Sequence[Exchange]
     ) -> None:
-        """Write the line, and count."""
+        """Write the line, count, and trace."""
         job = work.claimed.job
         code = str(result.error.get("code")) if result.error else ""
         seconds = (finished - started).total_seconds()
@@ -39,6 +40,10 @@ class Telling:
             kind=job.kind, source=job.source, connection=job.connection, outcome=result.outcome, code=code or None,
             seconds=seconds, exchanges=exchanges,
         )  # fmt: skip
+        if self._tracing is not None:
+            self._tracing.attempted(
+                job, started=started, finished=finished, outcome=result.outcome, code=code, exchanges=exchanges
+            )
         await self._watch(job.connection, job.kind, result)
         if result.pause is not None:
             log.error("connection_paused", connection=result.pause[0], reason=result.pause[1])

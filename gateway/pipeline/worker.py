@@ -24,6 +24,7 @@ from gateway.pipeline.settling import Result
 from gateway.pipeline.telling import Telling
 from gateway.pipeline.work import Stage, Work
 from gateway.registry import Registry
+from gateway.tracing import Tracing
 from storage import Store
 from storage.errors import LeaseLostError, StorageError
 from storage.records import Claimed
@@ -50,16 +51,17 @@ class Worker:
         now: Callable[[], datetime],
         owner: str,
         metrics: Metrics,
+        tracing: Tracing | None = None,
         chance: random.Random | None = None,
     ) -> None:
         self._store, self._registry, self._stages = store, registry, stages
         self._schedule, self._lease, self._places = schedule, lease, places
         self._now, self._owner, self._metrics = now, owner, metrics
         self._chance = chance or random.Random()  # noqa: S311 - jitter
-        self._intake = Intake(store, registry, now=now, lease=lease)
+        self._intake = Intake(store, registry, now=now, lease=lease, tracing=tracing)
         self._ending = Ending(store, owner=owner, now=now, lease=lease, failed=self._failed)
         self._leases = Leases(store, owner=owner, now=now, lease=lease)
-        self._telling = Telling(registry, metrics)
+        self._telling = Telling(registry, metrics, tracing)
         self._pace = Pace()
         self._wake, self._hungry = asyncio.Event(), asyncio.Event()
         self._stopping = False

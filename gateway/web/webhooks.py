@@ -20,6 +20,7 @@ from gateway.metrics import Metrics
 from gateway.quarantine import Quarantine
 from gateway.registry import LiveSource, Registry
 from gateway.sources.signing import Headers, RefusalReason, SignatureRefusedError
+from gateway.tracing import Tracing
 from gateway.web import problems
 from gateway.web.reading import require_plain
 from storage import Store
@@ -47,10 +48,11 @@ class Door:
         now: Callable[[], datetime],
         max_body_bytes: int,
         wake: Callable[[], None],
+        tracing: Tracing | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self._registry, self._store, self._quarantine, self._metrics = registry, store, quarantine, metrics
-        self._now, self._wake = now, wake
+        self._now, self._wake, self._tracing = now, wake, tracing
         self.max_body_bytes, self.read_seconds = max_body_bytes, read_seconds
 
     async def receive(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -89,7 +91,13 @@ class Door:
         delivery_id, duplicate = stored
         self._wake()
         self._quarantine.accepted(live.row.name, self._now())
-        self._metrics.door.accepted(live.row.name, duplicate=duplicate, seconds=perf_counter() - began)
+        seconds = perf_counter() - began
+        self._metrics.door.accepted(live.row.name, duplicate=duplicate, seconds=seconds)
+        if self._tracing is not None:
+            self._tracing.received(
+                delivery_id, source=live.row.name, duplicate=duplicate, status=200 if duplicate else 202,
+                at=self._now(), seconds=seconds,
+            )  # fmt: skip
         if duplicate:
             return 200, b'{"delivery_id":"%b","duplicate":true}' % delivery_id.encode()
         return 202, b'{"delivery_id":"%b","duplicate":false}' % delivery_id.encode()

@@ -12,12 +12,12 @@ DECISIONS = "docs/decisions/README"
 
 PAGES: dict[str, list[str]] = {
     "Begin": ["docs/quickstart", "docs/limits"],
-    "Use": ["docs/console", "docs/cli", "docs/api", "docs/matching"],
+    "Use": ["docs/console", "docs/cli", "docs/api", "docs/matching", "docs/invoices"],
     "Platforms": ["docs/sources", "docs/flexprice", "docs/tithely"],
     "Ledgers": ["docs/nomod", "docs/quickbooks"],
     "Operate": [
         "docs/operate", "deploy/README", "docs/configuration", "docs/postgresql", "docs/metrics", "docs/logs",
-        "docs/alerts", "docs/performance",
+        "docs/tracing", "docs/alerts", "docs/performance",
     ],
     "When something stops": ["docs/runbook", "docs/errors"],
     "Why it can be trusted": ["docs/reliability", "docs/security"],

@@ -4,12 +4,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.test_docs import pages
 from tools.site.build import findings
+from tools.site.conf import DECISIONS, PAGES, ROOT, START
 
 GOOD = (
     '<h1 id="a">A</h1><a href="other.html#b">b</a><a href="#a">a</a><a href="https://example.org">out</a>'
     '<img src="x.png">'
 )
+
+
+def test_every_page_is_in_the_sidebar_once_and_none_is_there_that_is_gone() -> None:
+    """Else the build ends with a warning; this says so sooner."""
+    there = {str(page.relative_to(ROOT).with_suffix("")) for page in pages()}
+    listed = [name for names in PAGES.values() for name in names]
+    folder = DECISIONS.removesuffix("README")
+    assert sorted(listed) == sorted({name for name in there if not name.startswith(folder)} - {START} | {DECISIONS})
 
 
 @pytest.fixture
