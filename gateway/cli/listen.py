@@ -1,5 +1,6 @@
 """`listen`: what happens, as it happens."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from storage.records import Scope
 
 LOOK_SECONDS = 1.0
+QUIET_SECONDS = 0.3
+"""Between two looks, however much happens: a busy gateway is not to be slowed down by who watches it."""
 PAGE = 100
 MOST_KNOWN = 5000
 TROUBLE = frozenset({"failed", "needs_review"})
@@ -55,6 +58,7 @@ def listen(
             first = False
             output.flush()
             await desk.store.wait_for_change(LOOK_SECONDS, since=token)
+            await asyncio.sleep(QUIET_SECONDS)
 
     run(work)
 

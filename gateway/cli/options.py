@@ -56,15 +56,16 @@ def noun(help_text: str) -> typer.Typer:
 
 def moment(text: str | None, *, option: str) -> datetime | None:
     """Return the time that a person means. Wrong usage for anything else."""
+    from gateway.operations.times import bounded
+
     if text is None:
         return None
-    if len(text) > 1 and text[:-1].isdigit() and text[-1] in _UNITS and len(text) < 8:
-        return datetime.now(UTC) - timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+        if text[:-1].isdigit() and text[-1] in _UNITS:
+            return bounded(datetime.now(UTC) - timedelta(**{_UNITS[text[-1]]: int(text[:-1])}))
+        return bounded(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
         wrong_usage(f"{option}: {text!r} is no time; write 2026-01-20, 2026-01-20T10:30 or 2h")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def one_of_many(named: bool, filtered: bool, everything: bool, *, what: str) -> None:  # noqa: FBT001 - three answers

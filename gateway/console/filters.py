@@ -1,8 +1,10 @@
 """What lists can be narrowed by, as it stands in the address."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+from gateway.operations.times import bounded
 
 PERIODS = (("1h", "last hour"), ("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"))
 _SPANS = {
@@ -23,13 +25,8 @@ def times_of(asked: Mapping[str, str], *, now: datetime) -> dict[str, Any]:
 def _moment(text: str) -> datetime | None:
     """Return a time as a browser's field or a link has it, in UTC where it says nothing else; None for no time."""
     try:
-        found = datetime.fromisoformat(text)
+        return bounded(datetime.fromisoformat(text))
     except ValueError:
-        return None
-    aware = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-    try:
-        return aware.astimezone(UTC)
-    except OverflowError:
         return None
 
 

@@ -119,6 +119,7 @@ async def test_lists_are_narrowed_by_their_address(rig: Rig, who: Browsers) -> N
         (f"/deliveries?source={SOURCE}", 2), ("/deliveries?source=none", 0), ("/deliveries?q=Lovelace", 1),
         (f"/deliveries?connection={NOMOD}&error_code=missing_required_fields", 1),
         ("/deliveries?until=2020-01-01T00:00", 0), ("/deliveries?since=2020-01-01T00:00:00&until=nonsense", 2),
+        ("/deliveries?since=0001-01-01T00:00%2B23:59&until=9999-12-31T23:59:59", 2),
         (f"/deliveries?q={delivery}", 1), (f"/deliveries?q={customer}", 1), ("/deliveries?period=1h", 2),
         ("/deliveries?event_type=invoice.update.finalized", 2), ("/deliveries?event_type=other", 0),
         ("/deliveries?status=nonsense&period=nonsense", 2),

@@ -1,17 +1,17 @@
 """What all lists take: how many, from where, and since when."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from gateway.errors import RequestInvalidError
+from gateway.operations.times import bounded
 from gateway.operations.values import Text
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _TIMES = TypeAdapter(datetime)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -24,13 +24,7 @@ def _read(value: Any) -> Any:
     raise ValueError(msg)
 
 
-def _utc(value: datetime) -> datetime:
-    """Return the time in UTC; one without an offset is UTC, and one before all deliveries is the first there is."""
-    aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    return min(max(aware, _FIRST), _LAST).astimezone(UTC)
-
-
-Moment = Annotated[datetime, BeforeValidator(_read, json_schema_input_type=datetime), AfterValidator(_utc)]
+Moment = Annotated[datetime, BeforeValidator(_read, json_schema_input_type=datetime), AfterValidator(bounded)]
 Cursor = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
