@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import door, durable, load, machine, plan, work
+from bench import door, durable, load, machine, nodes, plan, rates, work
 from bench.plan import Plan
 from bench.process import ROOT
 from bench.report import report, write_json
@@ -24,6 +24,8 @@ LANES: dict[str, tuple[Callable[[Plan], None], str]] = {
     "flush": (door.slow_disk, "the same on a disk whose flush takes 5 ms longer"),
     "flood": (door.flood, "forged signatures, alone and with good ones among them"),
     "memory": (door.memory, "memory idle and after many deliveries, bytes on disk for each"),
+    "rates": (rates.rates, "how much of a provider's limit is used, by one process and by two, and what was refused"),
+    "nodes": (nodes.nodes, "several processes on one PostgreSQL: the door, wake-ups, idle cost, one worker and two"),
     "jobs": (work.jobs, "jobs for new and mapped customers, and what each stage costs"),
 }
 

@@ -26,7 +26,7 @@ FLOODED = "good among a flood"
 def door(plan: Plan) -> None:
     """Acknowledged webhooks a second, for each number of connections."""
     subjects = [*limits(), ours(), *fastapi(plan.peer_python)]
-    _compare(plan, subjects, lane="door c={}", env={}, connections=plan.connections)
+    compare(plan, subjects, lane="door c={}", env={}, connections=plan.connections)
 
 
 def slow_disk(plan: Plan) -> None:
@@ -36,7 +36,7 @@ def slow_disk(plan: Plan) -> None:
         plan.tell("  no C compiler: the lane with a slower disk is left out")
         return
     subjects = [limit("b", LIMIT), limit("e", EACH), ours()]
-    _compare(plan, subjects, lane=f"flush +{SLOW_MS:.0f} ms", env=env, connections=(SLOW_CONNECTIONS,))
+    compare(plan, subjects, lane=f"flush +{SLOW_MS:.0f} ms", env=env, connections=(SLOW_CONNECTIONS,))
 
 
 def flood(plan: Plan) -> None:
@@ -108,9 +108,10 @@ def metric(server: Server, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
-def _compare(
+def compare(
     plan: Plan, subjects: Sequence[Subject], *, lane: str, env: Mapping[str, str], connections: Sequence[int]
 ) -> None:
+    """Measure subjects in turn, each started afresh; `lane` has a place for the number of connections."""
     for turn in range(plan.rounds):
         for subject in subjects:
             folder = plan.place("door")

@@ -53,12 +53,12 @@ def source_path(number: int = 0) -> str:
 class Installation:
     """A configured gateway in a folder of its own; it may be started several times."""
 
-    def __init__(self, folder: Path, *, behind: Behind | None = None) -> None:
-        """Configure. Raises NotStartedError when `apply` does not succeed."""
+    def __init__(self, folder: Path, *, behind: Behind | None = None, database: str | None = None) -> None:
+        """Configure, on a SQLite file or on `database`. Raises NotStartedError when `apply` does not succeed."""
         self.folder, self.port = folder, free_port()
         self.log = folder / "gateway.log"
         self._env = {
-            "LEDGERGATE_DATABASE_URL": f"sqlite:///{folder / 'bench.db'}", "LEDGERGATE_PORT": str(self.port),
+            "LEDGERGATE_DATABASE_URL": database or f"sqlite:///{folder / 'bench.db'}",
             "LEDGERGATE_HOST": "127.0.0.1", "LEDGERGATE_ADMIN_KEY": secrets.token_urlsafe(24),
             "LEDGERGATE_SECRET_KEY": secrets.token_urlsafe(32), "LEDGERGATE_ALLOW_PRIVATE_ADDRESSES": "true",
             "LEDGERGATE_LOG_FORMAT": "json", "BENCH_OLD_SECRET": SECRETS[0], "BENCH_NEW_SECRET": SECRETS[1],
@@ -75,12 +75,15 @@ class Installation:
             raise NotStartedError(f"apply failed: {(done.stdout + done.stderr)[-500:]}")
 
     def server(
-        self, *, env: Mapping[str, str] | None = None, program: Sequence[str] = ("run.py",), work: bool = True
-    ) -> Server:
+        self, *, env: Mapping[str, str] | None = None, program: Sequence[str] = ("run.py",), work: bool = True,
+        port: int | None = None,
+    ) -> Server:  # fmt: skip
         """Start the gateway. `program` may be another one that runs it, such as the sampler of `bench.stages`."""
+        port = port or self.port
         command = [sys.executable, *program, "serve", *(() if work else ("--no-worker",))]
         return Server(
-            command, port=self.port, log=self.log, env={**self._env, **(env or {})}, path=source_path()
+            command, port=port, log=self.log, path=source_path(),
+            env={**self._env, "LEDGERGATE_PORT": str(port), **(env or {})},
         )  # fmt: skip
 
 

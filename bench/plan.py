@@ -28,6 +28,8 @@ class Plan:
     drains: bool = True
     """Whether backlogs are also worked off without the sampler, for a figure that it does not slow down."""
     starts: int = 3
+    rate_seconds: float = 20.0
+    """How long a rate limit is pressed against."""
     peer_python: str = sys.executable
     """An interpreter that may have the Python peers; none of them is needed by anything else."""
     peer_modules: Path = Path(".node-peers")
@@ -60,6 +62,7 @@ def quick(folder: Path) -> Plan:
     """Return a run of less than a minute: one round, short measurements. Its ratios are rough."""
     return Plan(
         folder=folder, rounds=1, seconds=0.5, most=6000, warm_up=400, filled=8000, customers=150, starts=1,
+        rate_seconds=5.0,
     )  # fmt: skip
 
 
@@ -67,5 +70,5 @@ def smoke(folder: Path) -> Plan:
     """Return a run that proves that everything runs, and measures nothing."""
     return Plan(
         folder=folder, rounds=1, connections=(4,), seconds=0.01, most=120, warm_up=40, filled=200, customers=8,
-        drains=False, starts=1,
+        drains=False, starts=1, rate_seconds=0.5,
     )  # fmt: skip

@@ -81,6 +81,9 @@ class Access:
         if version != self._version:
             self._keys = {row.hash: row for row in await self._store.list_keys() if row.revoked_at is None}
             self._version = version
+
+    async def flush(self) -> None:
+        """Write down when keys were last used."""
         if self._used:
             used, self._used = self._used, {}
             await self._store.touch_keys(used)

@@ -46,6 +46,8 @@ from storage import Store, store_for
 log = structlog.get_logger("ledgergate")
 
 HOUSEKEEPING_SECONDS = 1.0
+LONGEST_UNREAD = 30.0
+"""Seconds after which the configuration is looked at, though nobody has told of a change."""
 
 
 def utc_now() -> datetime:
@@ -79,6 +81,7 @@ class Gateway:
         self._stack = AsyncExitStack()
         self._runner: Runner | None = None
         self._door: Door | None = None
+        self._read: tuple[int, float] = (-1, 0.0)
 
     async def __aenter__(self) -> Self:
         """Start in order: store, secrets, session, registry, worker, then the port."""
@@ -204,9 +207,14 @@ class Gateway:
         await site.start()
 
     async def _housekeep(self, registry: Registry, access: Access, quarantine: Quarantine) -> None:
-        await registry.refresh()
-        await access.refresh()
-        await quarantine.flush(self.app[keys.STORE])
+        store, moment = self.app[keys.STORE], asyncio.get_running_loop().time()
+        token = await store.change_token()
+        if token != self._read[0] or moment - self._read[1] >= LONGEST_UNREAD:
+            await registry.refresh()
+            await access.refresh()
+            self._read = (token, moment)
+        await access.flush()
+        await quarantine.flush(store)
 
 
 @asynccontextmanager

@@ -109,6 +109,7 @@ def configure(form: LogFormat, level: LogLevel) -> None:
     root.addHandler(_libraries)  # once: a handler that is there already is not added again
     root.setLevel(max(number, logging.WARNING))
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a stranger's bad request is no error of ours
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)  # that a server is away is told once, by who waits for it
 
 
 def _dumps(value: Any, **_: Any) -> str:

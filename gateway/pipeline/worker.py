@@ -31,9 +31,13 @@ from storage.records import Claimed
 
 log = structlog.get_logger("ledgergate.worker")
 
-IDLE_SECONDS = 1.0
+IDLE_SECONDS = 30.0
+"""An idle worker is woken, by commits and by what falls due; this is for what nobody has thought of."""
 REFRESH_SECONDS = 0.5
 STOP_SECONDS = 10.0
+TROUBLE_SECONDS = 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
+"""Seconds between two wakes by commits: longer while they bring no work here, since others are doing it."""
 
 
 class Worker:
@@ -70,12 +74,14 @@ class Worker:
         self._loops: list[asyncio.Task[None]] = []
         self._troubled = False
         self._refreshed = float("-inf")
+        self._useful = 0
 
     # Lifetime --------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to work."""
-        self._loops = [asyncio.create_task(self._work()), asyncio.create_task(self._keep_leases())]
+        loops = (self._work(), self._keep_leases(), self._hear())
+        self._loops = [asyncio.create_task(loop) for loop in loops]
 
     def wake(self) -> None:
         """Say that there may be something to do."""
@@ -128,6 +134,7 @@ class Worker:
             began = perf_counter()
             try:
                 busy = await self._turn()
+                self._useful += busy
                 if self._troubled:
                     self._troubled = False
                     log.info("worker_back")
@@ -140,7 +147,7 @@ class Worker:
                 await self._trouble(error)
             except Exception:  # a bug must not stop the work of everybody else
                 log.exception("worker_turn_failed")
-                await asyncio.sleep(IDLE_SECONDS)
+                await asyncio.sleep(TROUBLE_SECONDS)
 
     async def _turn(self) -> bool:
         """Do one round; return whether there may be more to do at once."""
@@ -202,7 +209,7 @@ class Worker:
             task.add_done_callback(partial(self._ended, claimed))  # a task cancelled before its first step runs nothing
 
     async def _rest(self) -> None:
-        """Sleep until somebody wakes us, the next job falls due, or a second has passed."""
+        """Sleep until somebody wakes us, the next job falls due, or half a minute has passed."""
         timeout = IDLE_SECONDS
         if len(self._ready) == 0 and len(self._running) < self._places:
             now = self._now()
@@ -215,11 +222,29 @@ class Worker:
         except TimeoutError:
             return
 
+    async def _hear(self) -> None:
+        """Wake at the commits of all processes."""
+        loop = asyncio.get_running_loop()
+        pause = FIRST_PAUSE
+        while True:
+            began, before = loop.time(), self._useful
+            try:
+                if not await self._store.wait_for_change(IDLE_SECONDS):
+                    continue
+            except StorageError:
+                await asyncio.sleep(TROUBLE_SECONDS)
+                continue
+            if loop.time() - began > LONGEST_PAUSE:
+                pause = FIRST_PAUSE
+            self._wake.set()
+            await asyncio.sleep(pause)
+            pause = FIRST_PAUSE if self._useful > before else min(pause * 2, LONGEST_PAUSE)
+
     async def _trouble(self, error: StorageError) -> None:
         if not self._troubled:
             self._troubled = True
             log.error("worker_waits_for_store", code=error.code, detail=error.detail)
-        await asyncio.sleep(IDLE_SECONDS)
+        await asyncio.sleep(TROUBLE_SECONDS)
 
     async def _keep_leases(self) -> None:
         while True:

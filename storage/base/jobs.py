@@ -50,7 +50,8 @@ class JobStore(Protocol):
     async def next_due(self, gates: Sequence[str], *, after: datetime) -> datetime | None:
         """Return when the next job of these gates falls due, later than `after`, or a lease ends; None for never.
 
-        A lease that has ended by `after` is returned too: its job can be had at once.
+        A lease that has ended by `after` is returned too: its job can be had at once. The end of a claim on deliveries
+        counts as well, and the moment at which a circuit of these gates lets a job begin.
         """
         ...
 

@@ -9,7 +9,7 @@ from storage.postgres.connection import CONNECT_TIMEOUT, connect, ours
 from storage.postgres.driver import Connection
 
 CHANNEL = "ledgergate"
-GAP = 0.02
+GAP = 0.008
 """Seconds between two rings. A notification is a transaction of its own, after the commit that it tells of: inside it
 would make all commits of all nodes wait for each other (NOTIFY takes a lock on the whole server until the commit)."""
 PATIENCE = 15.0

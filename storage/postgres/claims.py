@@ -94,6 +94,9 @@ SELECT min(at) FROM (
              WHERE status = 'pending' AND gate = g.gate AND next_attempt_at > $2)
       FROM unnest($1::text[]) AS g (gate)
     UNION ALL
+    SELECT min(claimed_until) FROM deliveries
+     WHERE status = 'pending' AND status NOT IN ('processed', 'ignored') AND dispatched = 0 AND claimed_until > 0
+    UNION ALL
     SELECT min(greatest(held_until, open_until, probe_until)) FROM circuits
      WHERE connection = ANY($1::text[]) AND greatest(held_until, open_until, probe_until) > $2) times"""
 MAX_LOOKS = 16
@@ -142,7 +145,8 @@ class Claims:
     async def next_due(self, gates: Sequence[str], *, after: datetime) -> datetime | None:
         """Return when the next job of these gates falls due, later than `after`, or a lease ends; None for never.
 
-        A lease that has ended by `after` is returned too: its job can be had at once.
+        A lease that has ended by `after` is returned too: its job can be had at once. The end of a claim on deliveries
+        counts as well, and the moment at which a circuit of these gates lets a job begin.
         """
         return moment_or_none(await self._db.run(lambda db: db.value(_NEXT, list(gates), micros(after))))
 

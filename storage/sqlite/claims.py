@@ -39,6 +39,9 @@ _DONE_BEFORE = """
 SELECT 1 FROM jobs
  WHERE subject = ? AND connection = ? AND kind = ? AND status = 'succeeded' AND outcome = 'done' AND source = ?
    AND job_id <> ? LIMIT 1"""
+_CLAIM_ENDS = """
+SELECT min(claimed_until) FROM deliveries
+ WHERE status = 'pending' AND status NOT IN ('processed', 'ignored') AND dispatched = 0 AND claimed_until > 0"""
 _LEASE_ENDS = "SELECT min(lease_until) FROM jobs WHERE status = 'running'"
 MAX_LOOKS = 16
 """How often one claim looks on, past jobs that had to be parked, before it leaves the rest to the next claim."""
@@ -99,12 +102,13 @@ class Claims:
     async def next_due(self, gates: Sequence[str], *, after: datetime) -> datetime | None:
         """Return when the next job of these gates falls due, later than `after`, or a lease ends; None for never.
 
-        A lease that has ended by `after` is returned too: its job can be had at once.
+        A lease that has ended by `after` is returned too: its job can be had at once. The end of a claim on deliveries
+        counts as well, and the moment at which a circuit of these gates lets a job begin.
         """
         at = micros(after)
 
         def work(db: sqlite3.Connection) -> int | None:
-            times = [db.execute(_LEASE_ENDS).fetchone()[0]]
+            times = [db.execute(_LEASE_ENDS).fetchone()[0], db.execute(_CLAIM_ENDS).fetchone()[0]]
             times += [db.execute(_NEXT, (gate, at)).fetchone()[0] for gate in gates]
             times += [until for gate in gates if (until := waiting_until(db, gate)) is not None and until > at]
             return min((time for time in times if time is not None), default=None)

@@ -10,17 +10,20 @@ from storage.errors import LeaseLostError
 from storage.records import JobStatus
 from storage.testing.fixtures import StoreFixtures
 from storage.testing.making import (
+    LEASE,
     T0,
     at,
     claim,
     claim_one,
     make_connection,
+    make_delivery,
     make_intent,
     make_job,
     make_key,
     make_link,
     make_settlement,
     running_job,
+    settle_dispatch,
 )
 
 
@@ -266,6 +269,16 @@ class ClaimContract(StoreFixtures):
         await claim(store, seconds=30, other=1)
         assert await store.next_due(gates, after=at(30)) == at(40)
         assert await store.next_due([], after=at(30)) == at(60)
+
+    async def test_the_end_of_a_claim_on_deliveries_is_due_until_somebody_has_them(self, store: Store) -> None:
+        await store.add_delivery(make_delivery())
+        assert await store.next_due([], after=T0) is None  # whoever adds one wakes the others
+        await store.claim_deliveries(now=T0, lease=LEASE, limit=10)
+        assert await store.next_due([], after=at(1)) == at(30)
+        assert await store.next_due([], after=at(31)) == at(30)
+        (taken,) = await store.claim_deliveries(now=at(31), lease=LEASE, limit=10)
+        await settle_dispatch(store, taken.delivery_id)
+        assert await store.next_due([], after=at(31)) is None
 
     async def test_a_lease_that_has_ended_is_not_slept_through(self, store: Store) -> None:
         await running_job(store)

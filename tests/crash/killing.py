@@ -84,8 +84,9 @@ class KillingStore:
             self._die_at(BEFORE, Step(*key, self._called[key]))
             answer = await method(*args, **named)
             if answer not in ([], False, 0):  # a claim that got nothing has changed nothing
-                self._worked[key] += 1
-                step = Step(*key, self._worked[key])
+                ended = (self._phase, name)  # a claim that waited in the start may end with the first webhook
+                self._worked[ended] += 1
+                step = Step(*ended, self._worked[ended])
                 self._die_at(AFTER, step)
                 if self._record is not None:
                     with self._record.open("a") as file:

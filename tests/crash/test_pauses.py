@@ -12,6 +12,7 @@ from tests.crash.conftest import MOST
 from tests.crash.matrix import Request, each, kind_of, services
 from tests.crash.nursery import Child, Nursery
 from tests.crash.scene import Scene, open_scene
+from tests.postgres_setup import NewDatabase
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -44,6 +45,21 @@ def stop_at(scene: Scene, child: Child, request: Request) -> asyncio.Event:
     return stopped
 
 
+async def stopped_at(folder: Path, nursery: Nursery, request: Request, *, database: str | None = None) -> bool:
+    """Play the scene with two processes, of which one is stopped at a request for longer than its lease, and check."""
+    async with open_scene(folder, nursery, nodes=2, database=database) as scene:
+        child = await scene.start()
+        stopped = stop_at(scene, child, request)
+        scene.traffic()
+        async with asyncio.timeout(20):
+            await stopped.wait()
+        await scene.start(node=1)
+        await asyncio.sleep(STOPPED)
+        await scene.finish()
+        await scene.check()
+    return True
+
+
 async def test_what_a_stopped_process_does_after_it_was_given_up_changes_nothing(
     tmp_path: Path, nursery: Nursery
 ) -> None:
@@ -52,16 +68,20 @@ async def test_what_a_stopped_process_does_after_it_was_given_up_changes_nothing
     chosen = [Request(service, kind, 1, moment) for service, kind in kinds for moment in Moment]
 
     async def stop(number: int, request: Request) -> bool:
-        async with open_scene(tmp_path / str(number), nursery, nodes=2) as scene:
-            child = await scene.start()
-            stopped = stop_at(scene, child, request)
-            scene.traffic()
-            async with asyncio.timeout(20):
-                await stopped.wait()
-            await scene.start(node=1)
-            await asyncio.sleep(STOPPED)
-            await scene.finish()
-            await scene.check()
-        return True
+        return await stopped_at(tmp_path / str(number), nursery, request)
+
+    assert await each(chosen, stop) == []
+
+
+@pytest.mark.postgres
+async def test_a_node_on_postgres_that_was_stopped_and_given_up_changes_nothing(
+    tmp_path: Path, nursery: Nursery, new_database: NewDatabase
+) -> None:
+    kinds = WRITES[1:] if MOST is not None else (*WRITES, *READS)
+    chosen = [Request(service, kind, 1, moment) for service, kind in kinds for moment in Moment]
+    databases = [await new_database() for _ in chosen]
+
+    async def stop(number: int, request: Request) -> bool:
+        return await stopped_at(tmp_path / str(number), nursery, request, database=databases[number])
 
     assert await each(chosen, stop) == []

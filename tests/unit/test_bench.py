@@ -172,5 +172,5 @@ def test_it_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "stages: job, mapped customer" in told
     assert "not as they should be" not in told
     assert not (tmp_path / "out").exists()
-    assert {"door", "jobs", "flush", "flood", "memory", "start", "durable"} == set(LANES)
+    assert {"door", "jobs", "flush", "flood", "memory", "start", "durable", "rates", "nodes"} == set(LANES)
     assert load.spare(4) in (0, 4 * load.SPARE)
