@@ -179,6 +179,10 @@ async def _keep(console: Console, world: World) -> None:
     console.print(f"Console: {world.gateway.url}/console")
     if world.gateway.new_admin_key:
         console.print(f"Admin API key of this sandbox: {world.gateway.new_admin_key}", soft_wrap=True)
+    console.print("Commands in another terminal work on this sandbox after:")
+    settings = world.gateway.settings
+    told = f"  export LEDGERGATE_DATABASE_URL={settings.database_url} GATEWAY={world.gateway.url}"
+    console.print(told, soft_wrap=True, highlight=False)
     console.print("Running until you press Ctrl-C.")
     sys.stdout.flush()
     await asyncio.Event().wait()
