@@ -32,7 +32,7 @@ COLUMNS = {
 }  # fmt: skip
 CANDIDATES = {
     "record": "provider_entity_id", "name": "name", "email": "email", "phone": "phone", "total": "total",
-    "active": "active", "why": "why",
+    "active": "active", "differs": "differs", "why": "why",
 }  # fmt: skip
 
 
@@ -89,16 +89,21 @@ def show(
         output.print_json(found)
         return
     candidates, customer = found.pop("candidates"), found.pop("customer") or {}
+    decisions, undo = found.pop("choices"), found.pop("undo")
     output.print_facts(found)
     kind = found["entity_type"].replace("_", " ")
-    rows = [{**customer, "provider_entity_id": f"(the {kind})", "active": None, "why": found["source"]}]
+    rows = [
+        {**customer, "provider_entity_id": f"(the {kind})", "active": None, "differs": None, "why": found["source"]}
+    ]
     output.print_titled(f"The {kind} and the candidates:", [*(rows if customer else []), *candidates], CANDIDATES)
-    if found["status"] == "open":
-        resolve_it = f"ledgergate review resolve {review_id} --decision"
+    if decisions:
         output.line("\nDecide:")
-        output.line(f"  {resolve_it} adopt --provider-entity-id ID   link that record")
-        output.line(f"  {resolve_it} create                          make a new record at the provider")
-        output.line(f"  {resolve_it} ignore                          do nothing; the job is cancelled")
+    for each in decisions:
+        record = " --provider-entity-id ID" if each["decision"] == "adopt" else ""
+        output.line(f"  ledgergate review resolve {review_id} --decision {each['decision']}{record}")
+        output.line(f"      {each['does']}{' ' + each['warning'] if each['warning'] else ''}")
+    if undo:
+        output.line(f"\nTo take it back: {undo}")
 
 
 @command(

@@ -12,7 +12,7 @@ from connectors.oauth import OAuthConsent
 from gateway.errors import ConsentInvalidError, RequestInvalidError
 from gateway.plugins import connector_plugins
 from storage import Store
-from storage.records import ConnectionRow
+from storage.records import ConnectionRow, Scope
 
 VALID = timedelta(minutes=10)
 TOKEN_BYTES = 32
@@ -27,7 +27,7 @@ class ConsentLinks:
         self._store, self._now = store, now
         self._connectors = connector_plugins()
 
-    async def make(self, row: ConnectionRow) -> str:
+    async def make(self, row: ConnectionRow, *, actor: str) -> str:
         """Return a new token; an earlier one of the connection ends with it.
 
         Raises PluginError, and RequestInvalidError where the connector's credentials come another way.
@@ -37,6 +37,10 @@ class ConsentLinks:
             raise RequestInvalidError(f"{kind.title} needs no consent: its credentials are settings of the connection")
         token = randomness.token_urlsafe(TOKEN_BYTES)
         await self._put(row.name, {"token": _digest(token), "until": (self._now() + VALID).timestamp()})
+        await self._store.add_audit(
+            actor=actor, action="connection.consent_begun", subject=row.name, now=self._now(),
+            scope=Scope(tenant_id=row.tenant_id, environment_id=row.environment_id),
+        )  # fmt: skip
         return token
 
     async def use(self, connection: str, token: str) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from gateway.errors import RequestInvalidError
 from gateway.operations.acting import Desk
+from gateway.operations.comparing import Choice, choices, differing, undo
 from gateway.operations.records import Records
 from gateway.operations.search import ids_for
 from gateway.operations.views import Listed, View, listed
@@ -39,6 +40,7 @@ class CandidateView(View):
     total: str | None = Field(default=None, description="Of an invoice: its sum with its currency.")
     state: str | None = Field(default=None, description="Of an invoice: `open`, `paid`, `void`.")
     why: str = Field(description="Why it is a candidate, or why it was left.")
+    differs: Sequence[str] = Field(description="Fields in which it differs from what the platform has.")
     created_at: str | None = Field(description="The provider's own time.")
 
 
@@ -78,6 +80,8 @@ class ReviewView(View):
     created_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None
+    choices: Sequence[Choice] = Field(description="Of an open one: what can be decided, and what follows.")
+    undo: str | None = Field(description="Of a resolved one: how the decision is taken back.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,18 +174,21 @@ class Reviews(Desk):
 
 def review_view(review: Review) -> ReviewView:
     """Return a review as it is shown."""
-    shown: dict[str, Any] = {name: getattr(review, name) for name in ReviewView.model_fields}
+    own = ReviewView.model_fields.keys() - {"choices", "undo"}
+    shown: dict[str, Any] = {name: getattr(review, name) for name in own}
     found = review.candidates if isinstance(review.candidates, list) else []
-    shown["candidates"] = [_candidate(each) for each in found if isinstance(each, dict)]
     asked = review.customer if isinstance(review.customer, dict) else None
+    shown["candidates"] = [_candidate(each, asked or {}) for each in found if isinstance(each, dict)]
     shown["customer"] = None if asked is None else AskedAbout(**{n: asked.get(n) for n in AskedAbout.model_fields})
+    shown["choices"] = choices(review.kind, review.entity_type) if review.status is ReviewStatus.OPEN else []
+    shown["undo"] = undo(review)
     return ReviewView(**shown)
 
 
-def _candidate(found: dict[str, Any]) -> CandidateView:
+def _candidate(found: dict[str, Any], asked: dict[str, Any]) -> CandidateView:
     shown = {name: found.get(name) for name in CandidateView.model_fields}
     told: dict[str, Any] = {
         **shown, "provider_entity_id": shown["provider_entity_id"] or "", "active": shown["active"] is not False,
-        "why": shown["why"] or "",
+        "why": shown["why"] or "", "differs": differing(asked, found),
     }  # fmt: skip
     return CandidateView(**told)

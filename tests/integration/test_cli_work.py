@@ -174,6 +174,9 @@ async def test_a_review_is_shown_with_its_candidates_and_resolved(cli: Cli, rig:
     table = await cli.ok("review", "show", review["review_id"])
     assert "Lovelace Engines" in table.out
     assert "--decision adopt" in table.out
+    assert "A wrong link mixes two accounts" in table.out
+    assert (review["candidates"][0]["differs"], review["undo"]) == (["name"], None)
+    assert [choice["decision"] for choice in review["choices"]] == ["adopt", "create", "ignore"]
 
     resolve = ("review", "resolve", review["review_id"], "--decision")
     for wrong in (("adopt",), ("create", "--provider-entity-id", "1"), ("merge",)):
@@ -190,6 +193,33 @@ async def test_a_review_is_shown_with_its_candidates_and_resolved(cli: Cli, rig:
     assert len((await cli.json("review", "list", "--status", "all"))["items"]) == 1
     twice = await cli.run(*resolve, "ignore")
     assert (twice.code, twice.error.startswith("conflict: ")) == (1, True)
+
+
+async def test_a_decision_is_taken_back_as_the_review_says(cli: Cli, rig: Rig) -> None:
+    """Ignored: the job is retried and asks again. Adopted: another record is linked, and the platform is told."""
+    await rig.add_flexprice()
+    await rig.add_quickbooks()
+    wrong = rig.intuit.seed_customer(DisplayName="Lovelace Engines", email="ada@example.com")["Id"]
+    await one_customer(rig)
+    first = await rig.open_review()
+    ignored = await cli.json("review", "resolve", first.review_id, "--decision", "ignore")
+    assert ignored["undo"] == f"`ledgergate job retry {first.job_id}` asks again."
+    await cli.ok("job", "retry", str(first.job_id))
+    await rig.finish()
+    again = await rig.open_review()
+    assert again.review_id != first.review_id
+    adopted = await cli.json(
+        "review", "resolve", again.review_id, "--decision", "adopt", "--provider-entity-id", wrong
+    )  # fmt: skip
+    await rig.finish()
+    right = rig.intuit.seed_customer(DisplayName="Ada Lovelace", email="lovelace@example.com")["Id"]
+    command = adopted["undo"].split("`")[1].replace("RECORD", right).removeprefix("ledgergate ").split()
+    await cli.ok(*command)
+    await rig.finish()
+    (mapping,) = (await cli.json("mapping", "list", "--connection", QUICKBOOKS))["items"]
+    assert (mapping["provider_entity_id"], mapping["origin"]) == (right, "operator")
+    [customer] = rig.flexprice.customers.values()
+    assert customer["metadata"]["quickbooks_customer_id"] == right
 
 
 async def test_a_decision_that_a_paused_connection_cannot_carry_out_asks_for_a_person(cli: Cli, rig: Rig) -> None:

@@ -69,7 +69,7 @@ async def connect(visit: Visit) -> web.StreamResponse:
     """Make a one-time link to the provider's consent page, and show it: a form may not lead to another site."""
     name = visit.part("name")
     row = await visit.operations.connections.row(name, visit.scope)
-    token = await visit.operations.consent_links.make(row)
+    token = await visit.operations.consent_links.make(row, actor=visit.who.actor)
     base = public_url(visit.request)
     return await visit.page(
         "connect.html", name=name, title=_title(visit, name), url=f"{base}{START}/{name}?token={token}",

@@ -1,6 +1,6 @@
 """One decision: the candidates side by side with the customer, what differs marked, and what each choice will do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -9,7 +9,6 @@ from connectors.errors import ConnectorError
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, RequestInvalidError, problem, status_of
 from gateway.operations.reviews import CandidateView, Decision, ReviewView
-from gateway.pipeline.matching import normal_email, normal_name
 from storage.errors import StorageError
 
 MAX_ID = 255
@@ -83,11 +82,11 @@ def lines(review: ReviewView) -> list[Line]:
 
     number, total = (asked.number or "", asked.total or "") if asked else ("", "")
     table = [
-        Line(name="Name", customer=name, cells=_cells(name, [each.name or "" for each in found], normal_name)),
-        Line(name="E-mail", customer=email, cells=_emails(email, found)),
-        Line(name="Phone", customer=phone, cells=_cells(phone, [each.phone or "" for each in found], _digits)),
-        Line(name="Number", customer=number, cells=_cells(number, [each.number or "" for each in found], str)),
-        Line(name="Sum", customer=total, cells=_cells(total, [each.total or "" for each in found], str)),
+        Line(name="Name", customer=name, cells=_cells("name", name, found)),
+        Line(name="E-mail", customer=email, cells=_cells("email", email, found)),
+        Line(name="Phone", customer=phone, cells=_cells("phone", phone, found)),
+        Line(name="Number", customer=number, cells=_cells("number", number, found)),
+        Line(name="Sum", customer=total, cells=_cells("total", total, found)),
         Line(name="State", customer="", cells=[Cell(text=_state(each)) for each in found]),
         Line(name="Kind", customer="", cells=[Cell(text=each.kind or "") for each in found]),
     ]
@@ -98,18 +97,9 @@ def _state(found: CandidateView) -> str:
     return found.state or ("active" if found.active else "inactive")
 
 
-def _emails(email: str, found: list[CandidateView]) -> list[Cell]:
+def _cells(field: str, value: str, found: Sequence[CandidateView]) -> list[Cell]:
     cells = []
     for each in found:
-        held = [normal_email(part) for part in (each.email or "").split(",") if part.strip()]
-        differs = normal_email(email) not in held if email and held else None
-        cells.append(Cell(text=each.email or "", differs=differs))
+        text = getattr(each, field) or ""
+        cells.append(Cell(text=text, differs=field in each.differs if value and text else None))
     return cells
-
-
-def _cells(value: str, texts: Sequence[str], normal: Callable[[str], str]) -> list[Cell]:
-    return [Cell(text=text, differs=normal(value) != normal(text) if value and text else None) for text in texts]
-
-
-def _digits(phone: str) -> str:
-    return "".join(filter(str.isdigit, phone))[-9:]

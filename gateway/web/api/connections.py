@@ -193,7 +193,7 @@ async def resume_connection(call: Call, *, name: Name) -> ConnectionView:
 async def authorize_connection(call: Call, *, name: Name) -> Authorize:
     """Make a link under which a person agrees to the connection at the provider; good for one visit, ten minutes."""
     row = await call.operations.connections.row(name, call.scope)
-    token = await call.operations.consent_links.make(row)
+    token = await call.operations.consent_links.make(row, actor=call.actor)
     until = call.request.app[keys.CLOCK]() + VALID
     return Authorize(
         authorize_url=f"{public_url(call.request)}{START}/{name}?token={token}", expires_at=stamp(until)
