@@ -101,6 +101,11 @@ class Scene(Configuring):
         self.children.append(child)
         return child
 
+    @property
+    def port(self) -> int:
+        """Where the first process listens."""
+        return self._ports[0]
+
     def environment(self, node: int = 0) -> dict[str, str]:
         """Return the settings of a process."""
         return {
@@ -173,6 +178,10 @@ class Scene(Configuring):
                 self.acknowledged.append(str(json.loads(sent.attempts[-1].body)["delivery_id"]))
                 return
             await asyncio.sleep(0.05)
+
+    async def hang_up(self) -> None:
+        """Close the connections on which webhooks were sent: the next ones need new ones."""
+        await self._sender.close()
 
     # The operator ----------------------------------------------------------------------------------------------
 
