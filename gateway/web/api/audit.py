@@ -1,5 +1,7 @@
 """The audit over HTTP."""
 
+from pydantic import Field
+
 from gateway.access import Role
 from gateway.operations.audits import AuditView
 from gateway.operations.values import Text
@@ -12,9 +14,9 @@ from storage.errors import CursorInvalidError
 class AuditQuery(SpanQuery):
     """Which changes."""
 
-    subject: Text | None = None
-    action: Text | None = None
-    actor: Text | None = None
+    subject: Text | None = Field(None, description="What was changed: a whole name or id.")
+    action: Text | None = Field(None, description="Such as `review.resolved`.")
+    actor: Text | None = Field(None, description="`admin`, `key:NAME`, `cli`, …")
 
 
 @endpoint("GET", "/audit", role=Role.VIEWER, problems=(CursorInvalidError,))

@@ -19,9 +19,9 @@ BYTES = "application/octet-stream"
 class DeliveriesQuery(TimedQuery):
     """Which deliveries."""
 
-    source: Name | None = None
-    status: DeliveryStatus | None = None
-    event_type: Text | None = None
+    source: Name | None = Field(None, description="The source that received it.")
+    status: DeliveryStatus | None = Field(None, description="What became of it.")
+    event_type: Text | None = Field(None, description="In the platform's own word, whole.")
     connection: Name | None = Field(None, description="Where one of its jobs went.")
     error_code: Text | None = Field(None, description="The last error of one of its jobs.")
 

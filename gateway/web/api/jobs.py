@@ -15,12 +15,12 @@ from storage.records import JobStatus
 class JobsQuery(TimedQuery):
     """Which jobs."""
 
-    status: JobStatus | None = None
-    connection: Name | None = None
-    kind: Text | None = None
-    source: Name | None = None
-    delivery_id: EntityId | None = None
-    entity_id: EntityId | None = None
+    status: JobStatus | None = Field(None, description="Its state.")
+    connection: Name | None = Field(None, description="The connection that it works on.")
+    kind: Text | None = Field(None, description="`ensure_customer`, `write_back`, …")
+    source: Name | None = Field(None, description="The source of its delivery.")
+    delivery_id: EntityId | None = Field(None, description="The delivery that asked for it.")
+    entity_id: EntityId | None = Field(None, description="The platform's id of what it is about.")
     error_code: Text | None = Field(None, description="The last attempt's error.")
 
 

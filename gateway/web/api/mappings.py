@@ -24,12 +24,12 @@ MAX_IMPORT_BYTES = 16 * 1024 * 1024
 class MappingChoice(Given):
     """Which mappings."""
 
-    entity_id: EntityId | None = None
-    connection: Name | None = None
-    source: Name | None = None
-    entity_type: EntityType | None = None
-    provider_entity_id: RecordId | None = None
-    status: MappingStatus | None = None
+    entity_id: EntityId | None = Field(None, description="The platform's id.")
+    connection: Name | None = Field(None, description="The connection that it is linked on.")
+    source: Name | None = Field(None, description="The source that it is of.")
+    entity_type: EntityType | None = Field(None, description="`customer`, …")
+    provider_entity_id: RecordId | None = Field(None, description="The record at the provider.")
+    status: MappingStatus | None = Field(None, description="Its state.")
     text: Text | None = Field(
         None, description="An id of the customer or the record, or part of the customer's name or e-mail address."
     )

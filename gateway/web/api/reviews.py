@@ -17,12 +17,12 @@ from storage.records import ReviewStatus
 class ReviewsQuery(TimedQuery):
     """Which reviews."""
 
-    status: ReviewStatus | None = None
-    connection: Name | None = None
-    kind: Text | None = None
-    entity_id: EntityId | None = None
-    job_id: EntityId | None = None
-    source: Name | None = None
+    status: ReviewStatus | None = Field(None, description="`open` waits for a person.")
+    connection: Name | None = Field(None, description="The connection that it is about.")
+    kind: Text | None = Field(None, description="`ambiguous`, `outcome_unknown`, `stale`, …")
+    entity_id: EntityId | None = Field(None, description="The platform's id of what it is about.")
+    job_id: EntityId | None = Field(None, description="The job that asks.")
+    source: Name | None = Field(None, description="The source of its delivery.")
 
 
 class Resolve(Given):
