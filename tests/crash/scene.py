@@ -28,7 +28,7 @@ from tests.crash.driver import POINT, RECORD
 from tests.crash.killing import Point
 from tests.crash.nursery import KILLED, Child, Nursery
 from tests.invariants import World, check_invariants, check_secrecy, every
-from tests.ledgers import LedgerNomod, made_in_quickbooks
+from tests.ledgers import LedgerNomod, invoices_in_nomod, made_in_quickbooks
 
 ADMIN_KEY = "admin-key-of-the-crash-tests"
 SECRET_KEY = "secret-key-of-the-crash-tests-000"
@@ -64,7 +64,7 @@ class Scene(Configuring):
         async with Gateway(self._settings(), serve=False, work=False) as self._configuring:
             await self.add_flexprice()
             await self.add_tithely()
-            await self.add_nomod(recovery_lookups=LOOKUPS)
+            await self.add_nomod(recovery_lookups=LOOKUPS, invoices=True)
             await self.add_quickbooks(recovery_lookups=LOOKUPS)
         await self._observer.open()
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
@@ -227,9 +227,12 @@ class Scene(Configuring):
             await self._ask("POST", f"/api/v1/jobs/{job.job_id}/retry", None)
 
     async def _decide(self, review: Review) -> None:
-        """Look at the provider, as a careful person does: adopt what was made for the customer, else make one."""
+        """Look at the provider, as a careful person does: adopt what was made already, else make one."""
         made = self.nomod.made_for if review.connection == "nomod-prod" else made_in_quickbooks(self.intuit)
-        known = made.get(str(review.entity_id))
+        wanted = str(review.entity_id)
+        if review.entity_type == "invoice":
+            made, wanted = invoices_in_nomod(self.nomod), self.flexprice.invoices[wanted]["invoice_number"]
+        known = made.get(wanted)
         decision = {"decision": "adopt", "provider_entity_id": known[0]} if known else {"decision": "create"}
         await self._ask("POST", f"/api/v1/reviews/{review.review_id}/resolve", decision)
 
