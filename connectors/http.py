@@ -113,7 +113,7 @@ class Reply:
         """Return the decoded body with fractions as decimals, for money. Raises UnexpectedResponseError."""
         try:
             return json.loads(self.body, parse_float=Decimal)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             msg = f"HTTP {self.status}: the body is not JSON"
             raise UnexpectedResponseError(msg) from error
 

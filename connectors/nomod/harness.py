@@ -1,11 +1,12 @@
 """What the conformance kit is told about Nomod: the simulated service, and the facts that its pages lack."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from connectors.nomod.connector import NomodConnector
 from connectors.testing.clock import Clock
-from connectors.testing.harness import Harness, Record, State
+from connectors.testing.harness import Harness, InvoiceRecord, Record, State
 from connectors.testing.nomod import API_KEY, NomodSimulator
 
 
@@ -38,6 +39,24 @@ class NomodHarness(Harness):
             )
             for record in self.nomod.customers.values()
         ]
+
+    def invoices(self) -> Sequence[InvoiceRecord]:
+        """Return the invoices."""
+        return [
+            InvoiceRecord(
+                record_id=record["id"],
+                number=record["invoice_number"],
+                customer_record=record["customer_id"],
+                total=record["bill"].amount,
+                currency=record["bill"].currency,
+                void=record["status"] == "cancelled",
+            )
+            for record in self.nomod.invoices.values()
+        ]
+
+    def seed_invoice(self, *, number: str, customer_record: str, total: Decimal, currency: str) -> str:
+        """Make an invoice as a person does in the app."""
+        return self.nomod.seed_invoice(customer_record, number=number, amount=total, currency=currency)
 
     def seed(self, *, name: str, email: str, state: State = State.ACTIVE) -> str:
         """Make a customer as a person does in the app."""

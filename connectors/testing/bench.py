@@ -6,12 +6,14 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
 
 from connectors.base import Connector, ConnectorConfig, DictMemory, Host
+from connectors.invoices import Invoice, InvoiceLine, InvoiceSync
 from connectors.models import CreateIntent, Customer
 from connectors.oauth import Tokens, TokensChangedError
 from connectors.testing.clock import Clock
@@ -136,6 +138,14 @@ class Bench:
         """Return a connector, as after a restart of the process."""
         return self.kind(self.parsed(), self.host())
 
+    def invoicer(self) -> Any:
+        """Return a connector that makes invoices. Raises TypeError where it makes none."""
+        connector = self.connector()
+        if not isinstance(connector, InvoiceSync):
+            msg = f"{connector.name} makes no invoices"
+            raise TypeError(msg)
+        return connector
+
     def customer(self, number: int = 1, **fields: Any) -> Customer:
         """Return a customer who can be created; another number is another customer."""
         known: dict[str, Any] = {
@@ -143,6 +153,22 @@ class Bench:
         }  # fmt: skip
         ids = {"source": "kit-billing", "platform": "flexprice", "environment_id": "prod"}
         return self.harness.dress(Customer(**{**ids, **known, **fields}))
+
+    def invoice(self, which: int = 1, /, **fields: Any) -> Invoice:
+        """Return an invoice that can be created: two lines, of which one has an odd quantity."""
+        known: dict[str, Any] = {
+            "invoice_id": f"inv_{which}", "customer_id": "cust_1", "number": f"KIT-{which:04}", "currency": "USD",
+            "due_on": self.clock.now().date() + timedelta(days=30),
+            "lines": (
+                InvoiceLine(description="Plan A", amount=Decimal("100.00"), quantity=Decimal(3)),
+                InvoiceLine(description="Usage", amount=Decimal("0.37") * which, quantity=Decimal("12.5")),
+            ),
+        }  # fmt: skip
+        ids = {"source": "kit-billing", "platform": "flexprice", "environment_id": "prod"}
+        whole = {**ids, **known, **fields}
+        parts = Invoice(**{"total": Decimal(0), "amount_due": Decimal(0), **whole})
+        sums = {"total": parts.computed_total, "amount_due": parts.computed_total}
+        return self.harness.dress_invoice(replace(parts, **{**sums, **fields}))
 
     def intent(self, number: int = 1, *, started_at: datetime | None = None) -> CreateIntent:
         """Return the note of a create; the same number is the same create."""
@@ -181,7 +207,7 @@ async def opened_bench(factory: HarnessFactory) -> AsyncIterator[Bench]:
     clock = Clock()
     harness = factory(clock)
     proxy = FaultProxy(
-        ids=lambda: {record.record_id for record in harness.records()},
+        ids=lambda: {each.record_id for each in harness.records()} | {each.record_id for each in harness.invoices()},
         now=clock.now,
         widened=harness.widened,
         refusal=harness.refusal,

@@ -7,7 +7,7 @@ from connectors.testing.clock import Clock
 from connectors.testing.engine import load_engine
 from connectors.testing.quality import Mark, Quality, quality_of
 from connectors.testing.rulebook import Kit
-from connectors.testing.rules import RULES
+from connectors.testing.rules import ALL_RULES, INVOICE_RULES, RULES
 from connectors.testing.runner import Status, check_rule
 
 
@@ -44,9 +44,24 @@ class ConnectorContract:
     @pytest.mark.parametrize("name", list(RULES))
     async def test_rule(self, name: str, kit: Kit, quality: Quality) -> None:
         """The rule holds, as the quality file says."""
-        result = await check_rule(kit, RULES[name], quality.rules[name])
-        if result.status is Status.TODO:
-            pytest.xfail(result.detail)
-        if result.status is Status.BROKEN:
-            pytest.fail(f"{name}: {result.detail}", pytrace=False)
-        assert result.status is (Status.EXEMPT if quality.rules[name].mark is Mark.EXEMPT else Status.PASSED)
+        await _hold(name, kit, quality)
+
+
+class InvoiceContract(ConnectorContract):
+    """The same for a connector that also makes invoices (`InvoiceSync`): the rules about invoices come on top."""
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("name", list(INVOICE_RULES))
+    async def test_invoice_rule(self, name: str, kit: Kit, quality: Quality) -> None:
+        """The rule holds, as the quality file says."""
+        await _hold(name, kit, quality)
+
+
+async def _hold(name: str, kit: Kit, quality: Quality) -> None:
+    """Check one rule as the quality file marks it."""
+    result = await check_rule(kit, ALL_RULES[name], quality.rules[name])
+    if result.status is Status.TODO:
+        pytest.xfail(result.detail)
+    if result.status is Status.BROKEN:
+        pytest.fail(f"{name}: {result.detail}", pytrace=False)
+    assert result.status is (Status.EXEMPT if quality.rules[name].mark is Mark.EXEMPT else Status.PASSED)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from connectors.base import Connector, Limiter
+from connectors.invoices import Invoice
 from connectors.models import Customer
 from connectors.testing.clock import Clock
 
@@ -64,6 +65,12 @@ class Ensuring(Protocol):
         With several `nodes` several workers, each with a connector of its own, share the work. After everybody's first
         attempt the gateway is down for `outage` seconds.
         """
+        ...
+
+    async def bill(
+        self, invoices: Sequence[Invoice], *, customer_record: str, nodes: int = 1, outage: float = 0.0
+    ) -> list[Outcome]:
+        """Make invoices exist, all at once, for customers who are linked to this record; return what became of each."""
         ...
 
     async def plan(self, customer: Customer) -> Outcome:

@@ -4,10 +4,12 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from connectors.base import Connector
+from connectors.invoices import Invoice
 from connectors.models import Customer
 from connectors.testing.clock import Clock
 
@@ -52,6 +54,18 @@ class Record:
     name: str = field(default="", repr=False)
     emails: tuple[str, ...] = field(default=(), repr=False)
     state: State = State.ACTIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceRecord:
+    """An invoice as the service's own ledger has it. `total` is what the payer pays; `void` asks for nothing more."""
+
+    record_id: str
+    number: str
+    customer_record: str
+    total: Decimal
+    currency: str
+    void: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +158,22 @@ class Harness(ABC):
     def dress(self, customer: Customer) -> Customer:
         """Return the customer with what this service needs beside a name and an e-mail address."""
         return customer
+
+    def invoices(self) -> Sequence[InvoiceRecord]:
+        """Return every invoice that the service has by now, void ones too. For a connector with `InvoiceSync`."""
+        return ()
+
+    def seed_invoice(self, *, number: str, customer_record: str, total: Decimal, currency: str) -> str:
+        """Put an invoice into the service, as a person does; return its id. For a connector with `InvoiceSync`.
+
+        `number` is the one under which the connector files invoices.
+        """
+        msg = f"{type(self).__name__} does not say how an invoice is put in: write seed_invoice"
+        raise NotImplementedError(msg)
+
+    def dress_invoice(self, invoice: Invoice) -> Invoice:
+        """Return the invoice with what this service needs beside lines and a currency."""
+        return invoice
 
     def widened(self, asked: Asked) -> Asked:
         """Return a look-up as a service reads it that ignores its filter. The default takes `filters` out."""

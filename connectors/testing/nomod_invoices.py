@@ -15,6 +15,7 @@ from connectors.testing.nomod_api import ApiOptions, Endpoint, Record, gmt
 from connectors.testing.nomod_checks import Fields, Refusal
 from connectors.testing.nomod_customers import NomodCustomers
 from connectors.testing.nomod_money import Bill, read_bill
+from connectors.testing.nomod_places import CURRENCIES
 
 _ROW = (
     "id", "title", "url", "amount", "currency", "status", "discount", "service_fee", "shipping_address_required",
@@ -45,6 +46,25 @@ class NomodInvoices(NomodCustomers):
             "/v1/invoices/{id}": {"GET": self._get_invoice},
             "/v1/invoices/{id}/edit": {"PATCH": self._edit_invoice},
         }
+
+    def seed_invoice(self, customer_id: str, *, number: str, amount: Decimal, currency: str = "AED") -> str:
+        """Make an invoice over one item, as a person does in the app, and return its id.
+
+        Raises Refusal for what the app would not take either.
+        """
+        places = CURRENCIES[currency]
+        fields = Fields(
+            {
+                "customer": customer_id,
+                "currency": currency,
+                "invoice_number": number,
+                "due_date": (self.now().date() + dt.timedelta(days=30)).isoformat(),
+                "items": [{"name": "Made by hand", "amount": f"{amount:.{places}f}", "quantity": 1}],
+            }
+        )
+        invoice = self._checked_invoice(fields)
+        self.invoices[invoice["id"]] = invoice
+        return str(invoice["id"])
 
     def invoice_status(self, invoice: Record) -> str:
         """Return `paid`, `cancelled`, `overdue` or `unpaid`, as of now."""

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from connectors.base import Connector
-from connectors.testing.rulebook import Tier
-from connectors.testing.rules import RULES
+from connectors.testing.rulebook import Rule, Tier
+from connectors.testing.rules import ALL_RULES, RULES, rules_for
 from connectors.testing.sources import directory_of, package_of
 
 FILE = "quality.toml"
@@ -37,7 +37,7 @@ class Marked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """A whole quality file: every rule is in it."""
+    """A whole quality file: every rule is in it that the connector is held to."""
 
     rules: Mapping[str, Marked]
 
@@ -46,14 +46,14 @@ class Quality:
         """The highest tier whose rules, and those of the tiers before it, are all done or exempt; None for none."""
         reached = None
         for tier in Tier:
-            if any(self.rules[name].mark is Mark.TODO for name, rule in RULES.items() if rule.tier is tier):
+            if any(marked.mark is Mark.TODO for name, marked in self.rules.items() if ALL_RULES[name].tier is tier):
                 break
             reached = tier
         return reached
 
 
-def read_quality(text: str) -> Quality:
-    """Read a quality file. Raises QualityError with the reason in one line.
+def read_quality(text: str, *, rules: Mapping[str, Rule] = RULES) -> Quality:
+    """Read a quality file that must speak of these rules. Raises QualityError with the reason in one line.
 
     Example:
         ```toml
@@ -71,13 +71,13 @@ def read_quality(text: str) -> Quality:
     if unknown:
         raise QualityError(f"{FILE}: unknown key {unknown[0]}")
     given = file.get("rules", {})
-    strange = sorted(given.keys() - RULES.keys()) if isinstance(given, dict) else ["rules"]
+    strange = sorted(given.keys() - rules.keys()) if isinstance(given, dict) else ["rules"]
     if strange:
         raise QualityError(f"{FILE}: there is no rule {strange[0]}")
-    missing = [name for name in RULES if name not in given]
+    missing = [name for name in rules if name not in given]
     if missing:
         raise QualityError(f"{FILE}: nothing is said of {', '.join(missing)}")
-    return Quality(rules={name: _marked(name, given[name]) for name in RULES})
+    return Quality(rules={name: _marked(name, given[name]) for name in rules})
 
 
 def _marked(name: str, value: Any) -> Marked:
@@ -88,7 +88,7 @@ def _marked(name: str, value: Any) -> Marked:
     mark, reason = next(iter(value.items()))
     if not isinstance(reason, str) or len(reason.strip()) < SHORTEST_REASON:
         raise QualityError(f"{FILE}: {name} needs a reason of {SHORTEST_REASON} characters or more")
-    if mark == Mark.EXEMPT and RULES[name].exemption is None:
+    if mark == Mark.EXEMPT and ALL_RULES[name].exemption is None:
         raise QualityError(f"{FILE}: nobody can be exempt from {name}")
     return Marked(mark=Mark(mark), reason=reason.strip())
 
@@ -100,6 +100,6 @@ def quality_of(connector: type[Connector[Any]]) -> Quality:
     if path is None or not path.is_file():
         raise QualityError(f"{package_of(connector.__module__)} has no {FILE}")
     try:
-        return read_quality(path.read_text("utf-8"))
+        return read_quality(path.read_text("utf-8"), rules=rules_for(connector))
     except (OSError, UnicodeDecodeError) as error:
         raise QualityError(f"{FILE} cannot be read: {type(error).__name__}") from None

@@ -37,7 +37,7 @@ class Kit:
 
     def __init__(self, harness: HarnessFactory, engine: Engine) -> None:
         self._harness, self._engine = harness, engine
-        self._create_route = ""
+        self._create_route = self._invoice_route = ""
         self.notes: dict[str, Any] = {}
         """What one rule found out and another needs too."""
 
@@ -66,6 +66,21 @@ class Kit:
                 require(creates, "create_customer returned, and the service's ledger shows no new record")
                 self._create_route = creates[0].route
         return self._create_route
+
+    async def invoice_route(self) -> str:
+        """Return "METHOD /path" of the request that creates an invoice, found by watching one."""
+        if not self._invoice_route:
+            async with self.bench() as bench:
+                record = bench.seed(bench.customer())
+                await bench.invoicer().create_invoice(bench.invoice(), customer_record=record, intent=bench.intent())
+                creates = bench.proxy.creates
+                require(creates, "create_invoice returned, and the service's ledger shows no new invoice")
+                self._invoice_route = creates[-1].route
+        return self._invoice_route
+
+    async def at_invoice(self, kind: FaultKind, *, times: int = 1, **more: object) -> Fault:
+        """Return a fault of the request that creates an invoice."""
+        return Fault(kind=kind, route=await self.invoice_route(), times=times, **more)  # type: ignore[arg-type]
 
     async def at_create(self, kind: FaultKind, *, times: int = 1, **more: object) -> Fault:
         """Return a fault of the request that creates."""

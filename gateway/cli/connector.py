@@ -70,15 +70,15 @@ def check(
     quality.toml calls done. The rules are explained in docs/connector-quality.md.
     """
     from connectors.testing.quality import QualityError, quality_of
-    from connectors.testing.rules import RULES
+    from connectors.testing.rules import ALL_RULES
     from connectors.testing.runner import run
     from gateway.conformance import ENGINE, load_harness
     from gateway.errors import PluginError
 
     load_settings()
-    strange = [each for each in rule or [] if each not in RULES]
+    strange = [each for each in rule or [] if each not in ALL_RULES]
     if strange:
-        wrong_usage(f"--rule: there is no rule {strange[0]}; there are: {', '.join(RULES)}")
+        wrong_usage(f"--rule: there is no rule {strange[0]}; there are: {', '.join(ALL_RULES)}")
     harness = load_harness(name)
     try:
         quality = quality_of(harness.connector)

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from connectors.base import Connector, Limiter
+from connectors.invoices import Invoice
 from connectors.models import Customer
 from connectors.testing.clock import Clock
 from connectors.testing.engine import End, Engine, Ensuring, Outcome
@@ -44,6 +45,18 @@ class Ensurer:
             for customer in customers:
                 node.know(customer)
         jobs = await self._submit(customers)
+        await drive(working, jobs, outage=outage)
+        return [await working[0].outcome(job) for job in jobs]
+
+    async def bill(
+        self, invoices: Sequence[Invoice], *, customer_record: str, nodes: int = 1, outage: float = 0.0
+    ) -> list[Outcome]:
+        """Make invoices exist, all at once."""
+        working = [await self._node(number) for number in range(nodes)]
+        for node in working:
+            for invoice in invoices:
+                node.know_invoice(invoice)
+        jobs = [await working[0].submit_invoice(invoice, customer_record) for invoice in invoices]
         await drive(working, jobs, outage=outage)
         return [await working[0].outcome(job) for job in jobs]
 

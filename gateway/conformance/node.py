@@ -12,6 +12,7 @@ import aiohttp
 from connectors.base import Connector, Host, Limiter
 from connectors.errors import Action, ConnectorError
 from connectors.http import EXCHANGES, Exchange
+from connectors.invoices import Invoice
 from connectors.models import Customer
 from connectors.testing.clock import Clock
 from connectors.testing.engine import End, Outcome
@@ -19,12 +20,13 @@ from gateway.egress import USER_AGENT
 from gateway.errors import RecordTakenError
 from gateway.lending import StoredMemory, StoredTokens
 from gateway.pipeline.creating import RefusedError
-from gateway.pipeline.dispatch import ENSURE, lock_key
+from gateway.pipeline.dispatch import ENSURE, ENSURE_INVOICE, lock_key
 from gateway.pipeline.ensure import EnsureCustomer
 from gateway.pipeline.failing import failed
+from gateway.pipeline.invoices import EnsureInvoice
 from gateway.pipeline.matching import Adopt, Ask, match
 from gateway.pipeline.settling import Result, settlement
-from gateway.pipeline.work import Work
+from gateway.pipeline.work import Stage, Work
 from gateway.registry import LiveConnection, LiveSource, Registry
 from gateway.secrets import Vault
 from gateway.settings import DEFAULT_SCHEDULE
@@ -32,7 +34,7 @@ from gateway.sources.base import Confirmed, Event, Source, SourceConfig, SourceH
 from storage import Store, store_for
 from storage.errors import ConflictError
 from storage.ids import new_id
-from storage.records import Claimed, ConnectionRow, Job, JobStatus, MappingKey, NewJob, SourceRow
+from storage.records import Claimed, ConnectionRow, Job, JobStatus, Link, MappingKey, NewJob, SourceRow
 
 CONNECTION = "kit"
 TENANT, ENVIRONMENT = "kit", "prod"
@@ -56,6 +58,7 @@ class KitSource(Source):
     def __init__(self, config: SourceConfig, host: SourceHost) -> None:
         super().__init__(config, host)
         self.customers: dict[str, Customer] = {}
+        self.invoices: dict[str, Invoice] = {}
 
     def parse(self, body: bytes) -> Event:
         """No delivery comes here."""
@@ -68,6 +71,10 @@ class KitSource(Source):
     async def customer(self, customer_id: str, event: Event) -> Customer:
         """Return the customer."""
         return self.customers[customer_id]
+
+    async def invoice(self, invoice_id: str) -> Invoice:
+        """Return the invoice."""
+        return self.invoices[invoice_id]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,23 +109,36 @@ class Node:
             row=self.row, connector=self.connector, breaker=self._registry.breaker(CONNECTION)
         )
         self._source_host = SourceHost(session=session, now=self.clock.now)
-        self._stage = EnsureCustomer(store=store, registry=self._registry, now=self.clock.now, schedule=SCHEDULE)
+        given: dict[str, Any] = {
+            "store": store, "registry": self._registry, "now": self.clock.now, "schedule": SCHEDULE,
+        }  # fmt: skip
+        self._stages: dict[str, Stage] = {ENSURE: EnsureCustomer(**given), ENSURE_INVOICE: EnsureInvoice(**given)}
 
     def know(self, customer: Customer) -> SourceRow:
         """Make the customer's source there, and return its row."""
-        live = self._registry.sources.get(customer.source)
+        row, adapter = self._source(customer.source)
+        adapter.customers[customer.customer_id] = customer
+        return row
+
+    def know_invoice(self, invoice: Invoice) -> SourceRow:
+        """Make the invoice's source there, and return its row."""
+        row, adapter = self._source(invoice.source)
+        adapter.invoices[invoice.invoice_id] = invoice
+        return row
+
+    def _source(self, name: str) -> tuple[SourceRow, KitSource]:
+        live = self._registry.sources.get(name)
         if live is None:
-            row = _source_row(customer.source, self.clock.now())
+            row = _source_row(name, self.clock.now())
             config = SourceConfig(
                 name=row.name, platform=row.platform, tenant_id=row.tenant_id, environment_id=row.environment_id,
                 verification=Verification.STANDARD_WEBHOOKS, secrets=(),
             )  # fmt: skip
             live = LiveSource(row=row, adapter=KitSource(config, self._source_host))
             self._registry.sources[row.name] = live
-        adapter = live.adapter
-        if isinstance(adapter, KitSource):
-            adapter.customers[customer.customer_id] = customer
-        return live.row
+        if not isinstance(live.adapter, KitSource):
+            raise TypeError("the kit has no other sources")
+        return live.row, live.adapter
 
     async def submit(self, customer: Customer, number: int) -> str:
         """Queue the job that makes a customer exist; return its id."""
@@ -133,6 +153,27 @@ class Node:
         await self.store.add_job(job, now=now)
         return job_id
 
+    async def submit_invoice(self, invoice: Invoice, customer_record: str) -> str:
+        """Link the customer, and queue the job that makes an invoice exist; return its id."""
+        row, now = self.know_invoice(invoice), self.clock.now()
+        key = MappingKey(source=row.name, entity_type="customer", entity_id=invoice.customer_id, connection=CONNECTION)
+        link = Link(
+            key=key, connector=self.connector.name, tenant_id=TENANT, environment_id=ENVIRONMENT,
+            provider_entity_id=customer_record, origin="operator", why="given by the rule", shared=True,
+        )  # fmt: skip
+        await self.store.put_mapping(link, now=now)
+        job_id = new_id("job", now)
+        await self.store.add_job(
+            NewJob(
+                job_id=job_id, kind=ENSURE_INVOICE, source=row.name, tenant_id=TENANT, environment_id=ENVIRONMENT,
+                gate=CONNECTION, connection=CONNECTION, entity_type="invoice", entity_id=invoice.invoice_id,
+                lock_key=lock_key(ENSURE_INVOICE, row.name, invoice.invoice_id, CONNECTION),
+                subject=invoice.invoice_id, payload={"forced": True}, due_at=now,
+            ),
+            now=now,
+        )  # fmt: skip
+        return job_id
+
     async def claim(self) -> Sequence[Claimed]:
         """Take what is due."""
         return await self.store.claim_jobs({CONNECTION: 2}, owner=self.owner, now=self.clock.now(), lease=LEASE)
@@ -142,7 +183,7 @@ class Node:
         started, work, exchanges = self.clock.now(), Work(claimed=claimed, registry=self._registry), list[Exchange]()
         EXCHANGES.set(exchanges)
         try:
-            result = await self._stage(work)
+            result = await self._stages[claimed.job.kind](work)
         except RefusedError as refused:
             result = self._failed(work, refused.error, refused=refused)
         except Exception as error:  # noqa: BLE001 - settled like every other failure, as the worker does

@@ -8,17 +8,17 @@ import pytest
 from connectors.nomod.harness import MarkedNomodHarness, NomodHarness
 from connectors.quickbooks.harness import QuickBooksHarness
 from connectors.testing import Harness
-from connectors.testing.contract import ConnectorContract
+from connectors.testing.contract import ConnectorContract, InvoiceContract
 from connectors.testing.quality import Mark, Marked, Quality, quality_of
 from connectors.testing.rulebook import Kit, Tier
 
 EXEMPT: Mapping[type[Harness], set[str]] = {
-    NomodHarness: {"idempotency-key", "leaves-the-rest", "marks-records"},
+    NomodHarness: {"idempotency-key", "invoice-key", "leaves-the-rest", "marks-records"},
     QuickBooksHarness: set(),
 }
 
 
-class TestNomod(ConnectorContract):
+class TestNomod(InvoiceContract):
     @pytest.fixture
     def harness(self) -> type[NomodHarness]:
         return NomodHarness

@@ -10,7 +10,7 @@ import connectors
 import connectors.testing
 from connectors import API_VERSION, Connector, ConnectorError
 from connectors.testing.rulebook import Rule, Tier
-from connectors.testing.rules import RULES
+from connectors.testing.rules import ALL_RULES as RULES
 from gateway.errors import PluginError
 from gateway.plugins import connector_plugins
 

@@ -75,7 +75,7 @@ async def refusal_is_final(kit: Kit) -> None:
         )
 
 
-async def _agrees_without_key(kit: Kit) -> None:
+async def agrees_without_key(kit: Kit) -> None:
     """Hold a connector without idempotency keys to what it says of its recovery."""
     async with kit.bench() as bench:
         window = bench.connector().recovery().replay_window
@@ -88,7 +88,7 @@ async def _agrees_without_key(kit: Kit) -> None:
 
 @rule(
     "idempotency-key", Tier.SILVER, "The host's idempotency key is passed, and repeats nothing",
-    exemption=_agrees_without_key,
+    exemption=agrees_without_key,
 )  # fmt: skip
 async def idempotency_key(kit: Kit) -> None:
     """Send the same create twice, and another one."""
@@ -96,7 +96,7 @@ async def idempotency_key(kit: Kit) -> None:
         customer, intent = bench.customer(), bench.intent()
         first = await bench.connector().create_customer(customer, intent=intent)
         call = bench.proxy.creates[0]
-        require(_carries(call, intent.key), f"the create does not carry the key of its intent: {call.route}")
+        require(carries(call, intent.key), f"the create does not carry the key of its intent: {call.route}")
         again = await bench.connector().create_customer(customer, intent=intent)
         found = len(bench.records())
         require(
@@ -105,7 +105,7 @@ async def idempotency_key(kit: Kit) -> None:
         )
         other = bench.intent(2)
         await bench.connector().create_customer(bench.customer(2), intent=other)
-        require(_carries(bench.proxy.creates[-1], other.key), "another create did not carry its own key")
+        require(carries(bench.proxy.creates[-1], other.key), "another create did not carry its own key")
 
 
 @rule("same-bytes", Tier.SILVER, "The same create is the same bytes, whenever it is sent")
@@ -141,7 +141,8 @@ async def _refusal(bench: Bench, create: object, situation: str) -> ConnectorErr
     )
 
 
-def _carries(call: Call, key: str) -> bool:
+def carries(call: Call, key: str) -> bool:
+    """Whether a request carries the key, wherever the service wants it."""
     texts = [call.body.decode("utf-8", "replace"), *call.query.values(), *call.headers.values()]
     return any(key in text for text in texts)
 
