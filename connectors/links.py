@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 
 from connectors.invoices import Invoice
 from connectors.models import CreateIntent
@@ -32,13 +33,17 @@ class PaymentLinkRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkCandidate:
-    """A payment link at the provider. `marker` is the reference that it carries, if any."""
+    """A payment link at the provider. `marker` is the reference that it carries, if any.
+
+    `active` says whether it can be paid by now; `used` that it cannot since its one payment has come.
+    """
 
     provider_entity_id: str
     amount: Decimal
     currency: str
     url: str = field(repr=False)
     active: bool = True
+    used: bool = False
     marker: str | None = None
     created_at: datetime | None = None
 
@@ -56,6 +61,9 @@ class PaymentLinks(ABC):
 
     Each method raises ConnectorError kinds, NotOfferedError when the account has no API for links.
     """
+
+    links_need_invoice: ClassVar[bool] = False
+    """Whether a link is one of the provider's own invoice, which then has to exist first."""
 
     def validate_link(self, request: PaymentLinkRequest) -> None:  # noqa: B027 - an optional hook, not a forgotten one
         """Refuse a link that can never be created (RejectedError kinds), before any request is made. Pure.

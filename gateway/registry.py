@@ -14,6 +14,7 @@ import structlog
 from connectors.base import Connector, Host
 from connectors.errors import ConfigurationError, PauseError
 from connectors.invoices import InvoiceSync
+from connectors.links import PaymentLinks
 from gateway.breaker import Breaker
 from gateway.budget import Budget
 from gateway.configuration import rows
@@ -61,6 +62,11 @@ class LiveConnection:
         """Whether finalized invoices are made here too, and not their customers alone."""
         wants = self.outbound and not self.row.settings.get("invoice_sync", {}).get("customer_only")
         return wants and isinstance(self.connector, InvoiceSync)
+
+    @property
+    def makes_links(self) -> bool:
+        """Whether payment links can be asked for here."""
+        return isinstance(self.connector, PaymentLinks)
 
     def usable(self) -> Connector[Any]:
         """Return the connector. Raises ConfigurationError with the reason why there is none."""

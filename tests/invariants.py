@@ -10,7 +10,7 @@ from connectors.testing.quickbooks import QuickBooksSimulator
 from gateway.sandbox.flexprice import FlexpriceSimulator
 from storage import Store
 from storage.records import Delivery, DeliveryStatus, EntityMapping, Job, JobStatus, MappingStatus, Page
-from tests.ledgers import LedgerNomod, invoices_in_nomod, made_in_quickbooks
+from tests.ledgers import LedgerNomod, invoices_in_nomod, links_in_nomod, made_in_quickbooks
 
 ENSURING = frozenset({"ensure_customer", "ensure_invoice"})
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
@@ -37,7 +37,8 @@ async def check_invariants(
     """Raise AssertionError unless the promise was kept.
 
     Every acknowledged delivery is there and has ended (unless `waiting`, for a connection that is paused). Each billing
-    customer and each invoice was made at most once at each provider, but for those that a person has wanted twice. No
+    customer and each invoice was made at most once at each provider, but for those that a person has wanted twice, and
+    no invoice has two payment links that can be paid. No
     mapping leads nowhere, no record serves two, no invoice asks for another sum, each link was written back. With
     `all_linked` every customer of an acknowledged delivery that has ended as processed is linked, and nothing is left
     open: the providers have answered.
@@ -54,6 +55,7 @@ async def check_invariants(
     _check_made_once("Nomod", world.nomod.made_for.items(), doubled_on_purpose)
     _check_made_once("QuickBooks", made_in_quickbooks(world.intuit).items(), doubled_on_purpose)
     _check_made_once("Nomod, of invoices", invoices_in_nomod(world.nomod).items(), doubled_on_purpose)
+    _check_made_once("Nomod, of open payment links", links_in_nomod(world.nomod).items(), doubled_on_purpose)
     await _check_told(store, world, deliveries.values(), jobs)
     mappings = await every(store.list_mappings)
     linked = [mapping for mapping in mappings if mapping.status is MappingStatus.LINKED]
@@ -90,6 +92,8 @@ def _there(world: World, mapping: EntityMapping) -> Collection[str]:
     nomod = mapping.connector == "nomod"
     if mapping.entity_type == "customer":
         return world.nomod.customers if nomod else world.intuit.customers
+    if mapping.entity_type == "payment_link":
+        return world.nomod.links if nomod else world.intuit.invoices
     return world.nomod.invoices if nomod else world.intuit.invoices
 
 
@@ -119,6 +123,8 @@ def _check_written_back(world: World, linked: Iterable[EntityMapping], not_done:
     """Every link stands in the platform's metadata, unless its write-back has failed and waits for a person."""
     for mapping in linked:
         kind = mapping.entity_type
+        if kind == "payment_link":  # the platform has no place for one
+            continue
         here = world.flexprice.customers if kind == "customer" else world.flexprice.invoices
         told_about = here.get(mapping.entity_id)
         if told_about is None or mapping.entity_id in not_done or told_about.get("invoice_status") == "VOIDED":

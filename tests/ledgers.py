@@ -42,6 +42,15 @@ def invoices_in_nomod(nomod: NomodSimulator) -> Mapping[str, list[str]]:
     return made
 
 
+def links_in_nomod(nomod: NomodSimulator) -> Mapping[str, list[str]]:
+    """Return what payment links are titled with, without their mark → those that can still be paid."""
+    made: dict[str, list[str]] = defaultdict(list)
+    for key, link in nomod.links.items():
+        if nomod.link_status(link) == "enabled" and not link["archived"]:
+            made[link["title"].rpartition(" (")[0]].append(key)
+    return made
+
+
 def made_in_quickbooks(intuit: QuickBooksSimulator) -> Mapping[str, list[str]]:
     """Return billing customer → the records that were made for it, by the marker in their notes; no merged ones."""
     made: dict[str, list[str]] = defaultdict(list)

@@ -13,12 +13,15 @@ from connectors.base import Connector, Host
 from connectors.errors import LookupImpossibleError, UnexpectedResponseError
 from connectors.http import JsonApi, Reply
 from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceSync
+from connectors.links import CreatedLink, LinkCandidate, PaymentLinkRequest, PaymentLinks
 from connectors.models import Account, Candidate, Created, CreateIntent, Customer, Limits, MatchPolicy, Recovery
 from connectors.nomod.config import LookupMode, NomodConfig
 from connectors.nomod.customers import ADDRESS_FIELDS, draft, marker_of, phone_of, place_of, validate
 from connectors.nomod.errors import UUID, classify_create, classify_read, is_page, read_refusal, says_not_found
 from connectors.nomod.invoices import Terms, check_invoice, filed_number
 from connectors.nomod.invoicing import Invoicing
+from connectors.nomod.linking import LinkMaking
+from connectors.nomod.links import check_link
 from connectors.nomod.lookups import Lookups, Wanted
 from connectors.nomod.paging import CUSTOMER_LIST, CUSTOMERS, MOST_ROWS, envelope
 from connectors.nomod.provinces import Provinces
@@ -28,8 +31,8 @@ _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.:-]{0,127}")
 """What may be an id: documented are UUIDs, the specification's examples look like `cust_nomod123abc`."""
 
 
-class NomodConnector(Connector[NomodConfig], InvoiceSync):
-    """Customers and invoices in Nomod (https://www.nomod.com/docs/api-reference/create-contact).
+class NomodConnector(Connector[NomodConfig], InvoiceSync, PaymentLinks):
+    """Customers, invoices and payment links in Nomod (https://www.nomod.com/docs/api-reference/create-contact).
 
     The API can list, create and get customers, and nothing else: no update, no delete, no reference of ours, no
     idempotency key. So the gateway's note of the create and the look-ups here are all that prevents a second one.
@@ -53,17 +56,15 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync):
         self._account_id = _account_id(config.base_url, key)
         self._lookups = Lookups(self._api, host, forced=config.lookup, account=self._account_id)
         self._provinces = Provinces(self._api, host)
-        self._invoicing = Invoicing(
-            self._api,
-            Terms(
-                due_days=config.due_days,
-                allow={
-                    "allow_tabby": config.allow_tabby,
-                    "allow_tamara": config.allow_tamara,
-                    "allow_service_fee": config.allow_service_fee,
-                },
-            ),
+        terms = Terms(
+            due_days=config.due_days,
+            allow={
+                "allow_tabby": config.allow_tabby,
+                "allow_tamara": config.allow_tamara,
+                "allow_service_fee": config.allow_service_fee,
+            },
         )
+        self._invoicing, self._links = Invoicing(self._api, terms), LinkMaking(self._api, terms)
 
     # Finding ---------------------------------------------------------------------------------------------------
 
@@ -181,6 +182,30 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync):
     async def void_invoice(self, provider_entity_id: str) -> None:
         """Cancel the invoice."""
         await self._invoicing.void(provider_entity_id)
+
+    # Payment links ---------------------------------------------------------------------------------------------
+
+    def validate_link(self, request: PaymentLinkRequest) -> None:
+        """Refuse an amount that is not more than zero, or that no coin of the currency says."""
+        check_link(request)
+
+    async def find_links(
+        self, request: PaymentLinkRequest, *, intent: CreateIntent | None = None
+    ) -> Sequence[LinkCandidate]:
+        """Return the links whose title carries the mark of this invoice and amount."""
+        return await self._links.find(request)
+
+    async def get_link(self, provider_entity_id: str) -> LinkCandidate | None:
+        """Return the link, or None."""
+        return await self._links.get(provider_entity_id)
+
+    async def create_link(self, request: PaymentLinkRequest, *, intent: CreateIntent) -> CreatedLink:
+        """Create a link for one payment, with one POST."""
+        return await self._links.create(request, intent)
+
+    async def disable_link(self, provider_entity_id: str) -> None:
+        """Switch the link off."""
+        await self._links.disable(provider_entity_id)
 
     # The account -----------------------------------------------------------------------------------------------
 

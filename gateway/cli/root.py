@@ -22,6 +22,7 @@ from gateway.cli import (
     key,
     listen,
     mapping,
+    payment_link,
     review,
     secret,
     serving,
@@ -38,7 +39,8 @@ for noun in (serving, demo, apply, doctor, listen):
     noun.add_to(app)
 for name, group in (
     ("source", source.app), ("connection", connection.app), ("delivery", delivery.app), ("job", job.app),
-    ("mapping", mapping.app), ("review", review.app), ("key", key.app), ("connector", connector.app),
+    ("mapping", mapping.app), ("payment-link", payment_link.app), ("review", review.app), ("key", key.app),
+    ("connector", connector.app),
     ("signature", signature.app), ("db", database.app), ("secret", secret.app), ("audit", audit.app),
     ("alert", alert.app), ("channel", channel.app), ("drift", drift.app),
 ):  # fmt: skip

@@ -44,6 +44,7 @@ _OUTCOME = {
     "retry": Said(word="Failed, tried again later", shape="warn", tone=WARN),
     "looking": Said(word="Looked, seen nothing yet", shape="clock", tone=BUSY),
     "waiting": Said(word="Waited for an equal create", shape="clock", tone=BUSY),
+    "retired": Said(word="Switched off", shape="dash", tone=QUIET),
     "moved": Said(word="Moved to another customer", shape="dash", tone=QUIET),
     "outcome_unknown": Said(word="Outcome unknown", shape="warn", tone=WARN),
     "review": Said(word="Put before a person", shape="ask", tone=WARN),
@@ -52,6 +53,7 @@ _OUTCOME = {
 }
 _KINDS = {
     "ensure_customer": "Customer", "ensure_invoice": "Invoice", "void_invoice": "Voiding an invoice",
+    "ensure_payment_link": "Payment link",
     "write_back": "Write-back", "check_mapping": "Mapping check",
 }  # fmt: skip
 _ORIGINS = {
@@ -71,6 +73,7 @@ _REVIEWS = {
     "stale": "The linked record is gone",
     "conflict": "The provider refuses a duplicate",
     "amount_differs": "The sums differ",
+    "already_paid": "The payment link was paid already",
     "lookup_impossible": "The look-up is not possible",
     "placeholder_email": "A made-up e-mail address",
 }

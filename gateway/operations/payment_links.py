@@ -1,39 +1,82 @@
-"""Payment links on request: what must be there before one can be made, and the customer that one is for."""
+"""Payment links on request: what must be there before one can be made, the customer it is for, and the link."""
 
+import asyncio
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
+from connectors.invoices import Invoice
+from connectors.money import shown
 from gateway.errors import (
     CapabilityMissingError,
     InvoiceNotFoundError,
     InvoiceNotPayableError,
+    InvoiceUnreadableError,
     PluginError,
     RequestInvalidError,
 )
 from gateway.operations.acting import Desk
 from gateway.operations.views import View
-from gateway.pipeline.dispatch import ENSURE, ensure_job
+from gateway.pipeline.dispatch import ENSURE, ENSURE_LINK, PAYMENT_LINK, ensure_job, link_job
+from gateway.pipeline.links import LinkedLink
 from gateway.registry import LiveConnection, LiveSource, Registry
-from gateway.sources.base import Confirmed, Event, Trigger
+from gateway.sources.base import Confirmed, Dropped, Event, Trigger
 from storage.errors import NotFoundError
-from storage.records import Job, JobStatus, MappingKey, MappingStatus, Scope
+from storage.records import Job, JobStatus, MappingKey, MappingStatus, NewJob, Scope
 
 CUSTOMER = "customer"
-UNDER_WAY = (JobStatus.PENDING, JobStatus.RUNNING)
+OPEN = (JobStatus.PENDING, JobStatus.RUNNING, JobStatus.NEEDS_REVIEW)
+PATIENCE = 5.0
+"""Seconds for which a request waits for its link, where nothing else is said."""
+
+
+class LinkState(StrEnum):
+    """How far a payment link is."""
+
+    READY = "ready"
+    CUSTOMER_PENDING = "customer_pending"
+    LINK_PENDING = "link_pending"
+    NEEDS_REVIEW = "needs_review"
+    FAILED = "failed"
 
 
 class PaymentLinkView(View):
-    """What has become of a request for a payment link."""
+    """A payment link, or what has become of the request for one."""
 
     invoice_id: str
     connection: str
     source: str
     customer_id: str
-    status: str = Field(description="`customer_pending`: the customer is being made to exist first.")
-    job_id: str = Field(description="The job that does it; ask again once it has succeeded.")
-    job_status: JobStatus
+    status: LinkState = Field(
+        description="`ready`: `url` can be paid. `customer_pending`, `link_pending`: it is being made; ask again."
+        " `needs_review`, `failed`: see the job."
+    )
+    url: str | None = Field(None, description="The page on which the customer pays, once.")
+    amount: str | None = Field(None, description="What it asks for, in major units: `150.00`.")
+    currency: str | None = None
+    provider_entity_id: str | None = Field(None, description="The link at the provider.")
+    job_id: str | None = Field(None, description="The job that makes it.")
+    job_status: JobStatus | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What a request comes to once the platform has been asked."""
+
+    origin: LiveSource
+    live: LiveConnection
+    invoice_id: str
+    customer_id: str
+    due: Invoice | None
+    """None where the platform tells no amount: the customer can be made to exist, and the link will say why not."""
+
+    def key(self, entity_type: str) -> MappingKey:
+        entity_id = self.customer_id if entity_type == CUSTOMER else self.invoice_id
+        return MappingKey(
+            source=self.origin.row.name, entity_type=entity_type, entity_id=entity_id, connection=self.live.row.name
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,56 +86,131 @@ class PaymentLinks(Desk):
     registry: Registry
 
     async def request(
-        self, scope: Scope, *, invoice_id: str, connection: str, source: str | None = None, actor: str
-    ) -> PaymentLinkView:
-        """Ask for a payment link for an invoice on a connection; asking again changes nothing.
+        self, scope: Scope, *, invoice_id: str, connection: str, source: str | None = None,
+        patience: float = PATIENCE, actor: str,
+    ) -> PaymentLinkView:  # fmt: skip
+        """Ask for a payment link for what is open of an invoice; asking again gives the same link.
 
-        The invoice is read from its platform and must be finalized. Its customer is made to exist on the connection
-        first: a payment link being requested is a trigger. Raises NotFoundError, InvoiceNotFoundError,
+        The invoice is read from its platform: finalized, and not paid. Its customer is made to exist on the connection
+        first: a payment link being requested is a trigger. Waits for the link up to `patience` seconds. An amount that
+        has changed since brings a new link, and switches the old one off. Raises NotFoundError, InvoiceNotFoundError,
         InvoiceNotPayableError, RequestInvalidError when several sources could be meant, CapabilityMissingError when
         the customer is there and the connector makes no payment links, and what reading the platform raises.
         """
+        wish = await self._wish(scope, invoice_id=invoice_id, connection=connection, source=source)
+        customer = await self.store.get_mapping(wish.key(CUSTOMER))
+        linked = customer is not None and customer.status is MappingStatus.LINKED
+        if customer is not None and linked and not wish.live.makes_links:
+            name, record = wish.live.row.connector, customer.provider_entity_id
+            raise CapabilityMissingError(f"{name} makes no payment links; the customer is linked to {record}")
+        ready = await self._ready(wish)
+        if ready is not None:
+            return ready
+        job = await self._job(wish, linked=linked, actor=actor)
+        return await self._wait(wish, job, patience)
+
+    async def _wish(self, scope: Scope, *, invoice_id: str, connection: str, source: str | None) -> _Wish:
         live = self._connection(connection, scope)
         origin = self._source(source, live)
-        event = Event(type="payment_link.requested", trigger=Trigger.PAYMENT_LINK, subject=invoice_id)
         if origin.adapter is None:
             raise PluginError(origin.problem or "")
-        confirmed = await origin.adapter.confirm(event)
-        if not isinstance(confirmed, Confirmed):
-            raise InvoiceNotPayableError(confirmed.reason)
-        key = MappingKey(
-            source=origin.row.name, entity_type=CUSTOMER, entity_id=confirmed.customer_id, connection=connection
-        )
-        mapping = await self.store.get_mapping(key)
-        if mapping is not None and mapping.status is MappingStatus.LINKED:
-            msg = f"{live.row.connector} makes no payment links; the customer is linked to {mapping.provider_entity_id}"
-            raise CapabilityMissingError(msg)
-        job = await self._ensure(origin, live, key, invoice_id=invoice_id, actor=actor)
-        return PaymentLinkView(
-            invoice_id=invoice_id, connection=connection, source=key.source, customer_id=key.entity_id,
-            status="customer_pending", job_id=job.job_id, job_status=job.status,
+        try:
+            found = await origin.adapter.payable(invoice_id)
+        except InvoiceUnreadableError:
+            asked = Event(type="payment_link.requested", trigger=Trigger.PAYMENT_LINK, subject=invoice_id)
+            confirmed = await origin.adapter.confirm(asked)
+            if not isinstance(confirmed, Confirmed):
+                raise InvoiceNotPayableError(confirmed.reason) from None
+            return _Wish(
+                origin=origin, live=live, invoice_id=invoice_id, customer_id=confirmed.customer_id, due=None
+            )  # fmt: skip
+        if isinstance(found, Dropped):
+            raise InvoiceNotPayableError(found.reason)
+        return _Wish(origin=origin, live=live, invoice_id=invoice_id, customer_id=found.customer_id, due=found)
+
+    async def _ready(self, wish: _Wish) -> PaymentLinkView | None:
+        """Return the link where there is one for just this amount."""
+        mapping = await self.store.get_mapping(wish.key(PAYMENT_LINK))
+        linked = LinkedLink.of(mapping)
+        if mapping is None or linked is None or wish.due is None:
+            return None
+        if (linked.amount, linked.currency) != (wish.due.amount_due, wish.due.currency):
+            return None
+        return self._view(
+            wish, LinkState.READY, url=linked.url, amount=shown(linked.amount, linked.currency).partition(" ")[0],
+            currency=linked.currency, provider_entity_id=mapping.provider_entity_id,
         )  # fmt: skip
 
-    async def _ensure(
-        self, origin: LiveSource, live: LiveConnection, key: MappingKey, *, invoice_id: str, actor: str
-    ) -> Job:
-        """Return the job that makes the customer exist: the one under way, else a new one."""
-        known = await self.store.list_jobs(entity_id=key.entity_id, connection=key.connection, kind=ENSURE)
-        for job in known.items:
-            if job.subject == invoice_id and job.source == key.source and job.status in UNDER_WAY:
-                return job
+    async def _job(self, wish: _Wish, *, linked: bool, actor: str) -> Job:
+        """Return the job that leads to the link: the one under way, else a new one."""
+        known = await self._under_way(wish)
+        if known is not None:
+            return known
         now = self.now()
-        event = Event(
-            type="payment_link.requested", trigger=Trigger.PAYMENT_LINK, subject=invoice_id, customer_id=key.entity_id
-        )
-        new = ensure_job(
-            origin.row, event, connection=live.row.name, delivery_id=None, forced=True, now=now
-        )  # fmt: skip
+        new = self._link_job(wish, now) if linked else self._customer_job(wish, now)
         await self.store.add_job(new, now=now)
-        home = Scope(tenant_id=origin.row.tenant_id, environment_id=origin.row.environment_id)
-        await self.note(actor, "payment_link.requested", invoice_id, home, {"connection": live.row.name})
+        row = wish.origin.row
+        home = Scope(tenant_id=row.tenant_id, environment_id=row.environment_id)
+        await self.note(
+            actor, "payment_link.requested", wish.invoice_id, home, {"connection": wish.live.row.name}
+        )  # fmt: skip
         self.wake()
         return await self.store.get_job(new.job_id)
+
+    def _customer_job(self, wish: _Wish, now: Any) -> NewJob:
+        event = Event(
+            type="payment_link.requested", trigger=Trigger.PAYMENT_LINK, subject=wish.invoice_id,
+            customer_id=wish.customer_id,
+        )  # fmt: skip
+        return ensure_job(
+            wish.origin.row, event, connection=wish.live.row.name, delivery_id=None, forced=True, now=now
+        )  # fmt: skip
+
+    def _link_job(self, wish: _Wish, now: Any) -> NewJob:
+        connector = wish.live.connector
+        if getattr(connector, "links_need_invoice", False):
+            return self._customer_job(wish, now)  # which queues the invoice, and that the link
+        return link_job(
+            wish.origin.row, wish.invoice_id, connection=wish.live.row.name, delivery_id=None,
+            trigger=Trigger.PAYMENT_LINK, now=now,
+        )  # fmt: skip
+
+    async def _under_way(self, wish: _Wish) -> Job | None:
+        """Return the newest job of this wish that has not ended: the link's, else the customer's."""
+        name = wish.origin.row.name
+        for kind, entity_id in ((ENSURE_LINK, wish.invoice_id), (ENSURE, wish.customer_id)):
+            page = await self.store.list_jobs(entity_id=entity_id, connection=wish.live.row.name, kind=kind)
+            for job in page.items:
+                if job.subject == wish.invoice_id and job.source == name and job.status in OPEN:
+                    return job
+        return None
+
+    async def _wait(self, wish: _Wish, job: Job, patience: float) -> PaymentLinkView:
+        """Wait for the link, or for the end of what leads to it."""
+        deadline = asyncio.get_running_loop().time() + patience
+        while True:
+            token = await self.store.change_token()
+            ready = await self._ready(wish)
+            if ready is not None:
+                return ready
+            job = await self._under_way(wish) or await self.store.get_job(job.job_id)
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0 or job.status not in (JobStatus.PENDING, JobStatus.RUNNING):
+                return self._told(wish, job)
+            await self.store.wait_for_change(left, since=token)
+
+    def _told(self, wish: _Wish, job: Job) -> PaymentLinkView:
+        pending = LinkState.LINK_PENDING if job.kind == ENSURE_LINK else LinkState.CUSTOMER_PENDING
+        state = {JobStatus.NEEDS_REVIEW: LinkState.NEEDS_REVIEW, JobStatus.FAILED: LinkState.FAILED}
+        found = state.get(job.status, LinkState.FAILED if job.status is JobStatus.CANCELLED else pending)
+        return self._view(wish, found, job_id=job.job_id, job_status=job.status)
+
+    @staticmethod
+    def _view(wish: _Wish, state: LinkState, **more: Any) -> PaymentLinkView:
+        return PaymentLinkView(
+            invoice_id=wish.invoice_id, connection=wish.live.row.name, source=wish.origin.row.name,
+            customer_id=wish.customer_id, status=state, **more,
+        )  # fmt: skip
 
     def _connection(self, name: str, scope: Scope) -> LiveConnection:
         live = self.registry.connections.get(name)

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from connectors.base import Connector
+from connectors.invoices import InvoiceSync
+from connectors.links import PaymentLinks
 from connectors.models import Candidate, CreateIntent, Customer
-from gateway.pipeline.dispatch import ENSURE, invoice_job, lock_key
+from gateway.pipeline.dispatch import ENSURE, invoice_job, lock_key, next_link_job
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.matching import Adopt, Ask, Decision, judge_hint, match, normal_email, recovered
 from gateway.pipeline.settling import Result
@@ -133,13 +135,24 @@ class CustomerEntity(Entity[Customer, Candidate]):
         return work.connector.match_policy().shared
 
     def chain(self, work: Work) -> tuple[NewJob, ...]:
-        """Return the job for the invoice that the customer is wanted for, where the connection wants invoices.
+        """Return the job that the customer was wanted for: an invoice where the connection books those, or a link.
 
         An invoice that was confirmed to have no lines, or to ask for nothing, has none.
         """
-        job = work.claimed.job
-        final = work.payload.get("trigger", Trigger.INVOICE_FINALIZED) == Trigger.INVOICE_FINALIZED
+        job, trigger = work.claimed.job, work.payload.get("trigger", Trigger.INVOICE_FINALIZED)
+        if job.kind != ENSURE or not job.subject:
+            return ()
+        if trigger == Trigger.PAYMENT_LINK:
+            return self._link_jobs(work, job.subject)
         empty = work.confirmed is not None and not work.confirmed.has_charges
-        if job.kind != ENSURE or not job.subject or not final or empty or not work.books_invoices:
+        if trigger != Trigger.INVOICE_FINALIZED or empty or not work.books_invoices:
             return ()
         return (invoice_job(job, now=self.now()),)
+
+    def _link_jobs(self, work: Work, invoice_id: str) -> tuple[NewJob, ...]:
+        job, connector = work.claimed.job, work.connector
+        if not isinstance(connector, PaymentLinks):
+            return ()
+        if connector.links_need_invoice and isinstance(connector, InvoiceSync):
+            return (invoice_job(job, now=self.now()),)
+        return (next_link_job(job, invoice_id, now=self.now()),)

@@ -26,9 +26,11 @@ log = structlog.get_logger("ledgergate.dispatch")
 ENSURE = "ensure_customer"
 ENSURE_INVOICE = "ensure_invoice"
 VOID_INVOICE = "void_invoice"
+ENSURE_LINK = "ensure_payment_link"
 WRITE_BACK = "write_back"
 CHECK = "check_mapping"
 INVOICE = "invoice"
+PAYMENT_LINK = "payment_link"
 
 
 def lock_key(kind: str, source: str, entity_id: str, connection: str) -> str:
@@ -81,35 +83,69 @@ def _dispatch_one(delivery: Delivery, registry: Registry, *, now: datetime) -> D
 def _voided(
     delivery: Delivery, event: Event, source: SourceRow, registry: Registry, *, seen: SeenCustomer | None, now: datetime
 ) -> Dispatched:
-    """Return the jobs that void an invoice where it was made; no connection that makes invoices has any."""
-    routes = [live for live in registry.routes(source, outbound_only=True) if live.books_invoices]
-    jobs = [
-        NewJob(
-            job_id=new_id("job", now), kind=VOID_INVOICE, source=source.name, tenant_id=source.tenant_id,
-            environment_id=source.environment_id, gate=live.row.name, connection=live.row.name,
-            delivery_id=delivery.delivery_id, entity_type=INVOICE, entity_id=event.subject, subject=event.subject,
-            # One invoice is made and voided by one job at a time.
-            lock_key=lock_key(ENSURE_INVOICE, source.name, event.subject or "", live.row.name),
-            payload={"trigger": str(event.trigger)}, due_at=now,
+    """Return the jobs that void an invoice where it was made, and switch its payment link off where it has one."""
+    invoice_id, here = event.subject or "", registry.routes(source, outbound_only=False)
+    jobs = [_void_job(delivery, source, invoice_id, live.row.name, now=now) for live in here if live.books_invoices]
+    jobs += [
+        link_job(
+            source, invoice_id, connection=live.row.name, delivery_id=delivery.delivery_id, trigger=event.trigger,
+            now=now,
         )
-        for live in routes
+        for live in here if live.makes_links
     ]  # fmt: skip
     return Dispatched(
         delivery_id=delivery.delivery_id, event_type=event.type, entity_id=event.customer_id, subject=event.subject,
         status=DeliveryStatus.PENDING if jobs else DeliveryStatus.IGNORED, jobs=jobs, customer=seen,
-        reason=None if jobs else f"{event.type}: no connection here makes invoices",
+        reason=None if jobs else f"{event.type}: no connection here makes invoices or payment links",
+    )  # fmt: skip
+
+
+def _void_job(delivery: Delivery, source: SourceRow, invoice_id: str, connection: str, *, now: datetime) -> NewJob:
+    return NewJob(
+        job_id=new_id("job", now), kind=VOID_INVOICE, source=source.name, tenant_id=source.tenant_id,
+        environment_id=source.environment_id, gate=connection, connection=connection, delivery_id=delivery.delivery_id,
+        entity_type=INVOICE, entity_id=invoice_id, subject=invoice_id,
+        # One invoice is made and voided by one job at a time.
+        lock_key=lock_key(ENSURE_INVOICE, source.name, invoice_id, connection),
+        payload={"trigger": str(Trigger.INVOICE_VOIDED)}, due_at=now,
     )  # fmt: skip
 
 
 def invoice_job(job: Job, *, now: datetime) -> NewJob:
     """Return the job that makes the invoice exist for which a customer was wanted: `job` is the customer's."""
-    invoice_id, forced = job.subject or "", isinstance(job.payload, dict) and bool(job.payload.get("forced"))
+    payload = job.payload if isinstance(job.payload, dict) else {}
+    invoice_id, forced = job.subject or "", bool(payload.get("forced"))
+    trigger = str(payload.get("trigger", Trigger.INVOICE_FINALIZED))
     return NewJob(
         job_id=new_id("job", now), kind=ENSURE_INVOICE, source=job.source, tenant_id=job.tenant_id,
         environment_id=job.environment_id, gate=job.gate, connection=job.connection, delivery_id=job.delivery_id,
         entity_type=INVOICE, entity_id=invoice_id, subject=invoice_id,
         lock_key=lock_key(ENSURE_INVOICE, job.source, invoice_id, job.connection or ""),
-        payload={"trigger": str(Trigger.INVOICE_FINALIZED), **({"forced": True} if forced else {})}, due_at=now,
+        payload={"trigger": trigger, **({"forced": True} if forced else {})}, due_at=now,
+    )  # fmt: skip
+
+
+def link_job(
+    source: SourceRow, invoice_id: str, *, connection: str, delivery_id: str | None, trigger: Trigger, now: datetime
+) -> NewJob:
+    """Return the job that makes the one payment link of an invoice exist, or be gone where nothing is to be paid."""
+    return NewJob(
+        job_id=new_id("job", now), kind=ENSURE_LINK, source=source.name, tenant_id=source.tenant_id,
+        environment_id=source.environment_id, gate=connection, connection=connection, delivery_id=delivery_id,
+        entity_type=PAYMENT_LINK, entity_id=invoice_id, subject=invoice_id,
+        lock_key=lock_key(ENSURE_LINK, source.name, invoice_id, connection),
+        payload={"trigger": str(trigger), "forced": True}, due_at=now,
+    )  # fmt: skip
+
+
+def next_link_job(job: Job, invoice_id: str, *, now: datetime) -> NewJob:
+    """Return the job for the link that a customer, or an invoice, was wanted for: `job` is theirs."""
+    return NewJob(
+        job_id=new_id("job", now), kind=ENSURE_LINK, source=job.source, tenant_id=job.tenant_id,
+        environment_id=job.environment_id, gate=job.gate, connection=job.connection, delivery_id=job.delivery_id,
+        entity_type=PAYMENT_LINK, entity_id=invoice_id, subject=invoice_id,
+        lock_key=lock_key(ENSURE_LINK, job.source, invoice_id, job.connection or ""),
+        payload={"trigger": str(Trigger.PAYMENT_LINK), "forced": True}, due_at=now,
     )  # fmt: skip
 
 

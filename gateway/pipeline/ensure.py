@@ -64,7 +64,7 @@ class Ensure(Recovering):
                 return await self.adopt(work, decision, subject=subject, searched_since=searched_since)
             case Ask():
                 return _closing(self.ask(work, decision), replaces)
-            case Create() if _is_stale(work):
+            case Create() if _is_stale(work) and not self.entity.made_again:
                 why = f"the linked record is gone, and no other record is this {self.entity.entity_type}'s"
                 return _closing(self.ask(work, Ask(kind="stale", why=why, candidates=decision.others)), replaces)
             case Create():

@@ -37,6 +37,10 @@ class Entity(ABC, Generic[SubjectT, FoundT]):
 
     entity_type: ClassVar[str]
     """The word in mappings, jobs and reviews."""
+    written_back: ClassVar[bool] = True
+    """Whether the platform is told of the link."""
+    made_again: ClassVar[bool] = False
+    """Whether another one is made without asking where the linked one has died."""
 
     def __init__(self, *, store: Store, now: Callable[[], datetime]) -> None:
         self.store, self.now = store, now

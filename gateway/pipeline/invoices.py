@@ -14,7 +14,7 @@ from connectors.money import MoneyError, exact
 from connectors.money import shown as money
 from gateway.errors import AmountDiffersError, CustomerNotLinkedError
 from gateway.pipeline.creating import RefusedError
-from gateway.pipeline.dispatch import ENSURE_INVOICE, INVOICE, check_job
+from gateway.pipeline.dispatch import ENSURE_INVOICE, INVOICE, check_job, next_link_job
 from gateway.pipeline.ensure import Ensure
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.failing import failed
@@ -31,7 +31,7 @@ from gateway.pipeline.settling import Result
 from gateway.pipeline.work import CUSTOMER, Work
 from gateway.sources.base import Dropped, Event, Trigger
 from storage import Store
-from storage.records import EntityMapping, Intent, MappingKey, MappingStatus
+from storage.records import EntityMapping, Intent, MappingKey, MappingStatus, NewJob
 
 NOT_OFFERED = "gateway.not_offered"
 """The fact of a connection whose account has answered that it has no API for invoices."""
@@ -150,6 +150,12 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
             "url": candidate.url, "customer_record": candidate.customer_record,
         }  # fmt: skip
         return {name: value for name, value in told.items() if value}
+
+    def chain(self, work: Work) -> tuple[NewJob, ...]:
+        """Return the job for the payment link that the invoice was wanted for, where it was."""
+        job = work.claimed.job
+        wanted = work.payload.get("trigger") == Trigger.PAYMENT_LINK
+        return (next_link_job(job, job.entity_id or "", now=self.now()),) if wanted else ()
 
 
 class EnsureInvoice(Ensure):

@@ -111,7 +111,7 @@ class Linking(Stage):
 
     def write_back_jobs(self, work: Work) -> tuple[NewJob, ...]:
         """Return the job that tells the platform, where it can be told."""
-        if not work.source.writes_back:
+        if not work.source.writes_back or not self.entity.written_back:
             return ()
         job, now = work.claimed.job, self.now()
         return (
@@ -141,7 +141,7 @@ def _candidate(judged: Judged) -> dict[str, Any]:
         case LinkCandidate() as found:
             facts = {
                 "name": "Payment link", "total": money(found.amount, found.currency), "active": found.active,
-                "kind": "payment_link",
+                "kind": "payment_link", "state": "paid" if found.used else None,
             }  # fmt: skip
         case found:
             facts = {

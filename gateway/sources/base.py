@@ -170,6 +170,16 @@ class Source(ABC):
         msg = f"{self.platform} has no invoices"
         raise NotImplementedError(msg)
 
+    async def payable(self, invoice_id: str) -> Invoice | Dropped:
+        """Return the invoice with what is still to be paid as `amount_due`, or why nothing is.
+
+        Its lines do not matter. Raises GatewayError kinds. Only asked for where `has_invoices` says so.
+        """
+        found = await self.invoice(invoice_id)
+        if isinstance(found, Invoice) and found.amount_due <= 0:
+            return Dropped(reason="nothing is left to pay of the invoice")
+        return found
+
     def screen(self, customer: Customer) -> None:  # noqa: B027 - an optional hook, not a forgotten one
         """Put a customer before a person whom nobody should create unseen. Pure. Raises GatewayError kinds.
 

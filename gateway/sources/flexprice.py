@@ -24,7 +24,14 @@ from gateway.errors import (
 from gateway.sources.base import Confirmed, Dropped, Event, Source, SourceConfig, SourceHost, SourceOptions, Trigger
 from gateway.sources.feed import Feed
 from gateway.sources.flexprice_feed import FINALIZED, VOIDED, InvoiceFeed
-from gateway.sources.flexprice_invoices import FINALIZED_STATUS, dropped, nothing_to_book, read_invoice, status_of
+from gateway.sources.flexprice_invoices import (
+    FINALIZED_STATUS,
+    dropped,
+    nothing_to_book,
+    read_invoice,
+    read_payable,
+    status_of,
+)
 from gateway.sources.flexprice_metadata import Customers, Invoices, NoPlaceError, read_customer, write_merged
 from gateway.sources.platform_api import PlatformApi
 
@@ -118,6 +125,11 @@ class FlexpriceSource(Source):
         """Read the invoice: FINALIZED, with lines and a total, or why there is nothing to book."""
         found, customer_id = await self._invoice(invoice_id)
         return dropped(found) or read_invoice(found, invoice_id=invoice_id, customer_id=customer_id, config=self.config)
+
+    async def payable(self, invoice_id: str) -> Invoice | Dropped:
+        """Read what remains to be paid of the invoice: FINALIZED, and not paid."""
+        found, customer_id = await self._invoice(invoice_id)
+        return read_payable(found, invoice_id=invoice_id, customer_id=customer_id, config=self.config)
 
     async def _invoice(self, invoice_id: str) -> tuple[dict[str, Any], str]:
         """Return an invoice, and the customer who has to pay it."""

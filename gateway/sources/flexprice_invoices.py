@@ -17,6 +17,7 @@ from gateway.sources.base import Dropped, SourceConfig
 
 FINALIZED_STATUS, VOIDED_STATUS = "FINALIZED", "VOIDED"
 CREDIT = "CREDIT"
+PAID_STATUSES = frozenset({"SUCCEEDED", "OVERPAID", "REFUNDED"})
 MAX_LINES = 5_000
 
 
@@ -67,6 +68,39 @@ def read_invoice(found: Mapping[str, Any], *, invoice_id: str, customer_id: str,
         amount_due=due,
         description=_text(found, "description"),
         metadata=_metadata(found.get("metadata")),
+    )
+
+
+def read_payable(
+    found: Mapping[str, Any], *, invoice_id: str, customer_id: str, config: SourceConfig
+) -> Invoice | Dropped:
+    """Return the invoice with what remains to be paid of it, or why nothing does. Raises InvoiceUnreadableError.
+
+    `amount_remaining` is the platform's own word; a deployment without it has `amount_due` and `amount_paid`.
+    """
+    status, paid = status_of(found), str(found.get("payment_status") or "").upper()
+    if status != FINALIZED_STATUS:
+        return Dropped(reason=f"the invoice is {status or 'without a status'} by now", voided=status == VOIDED_STATUS)
+    due = _amount(found, "amount_due", _amount(found, "total"))
+    already = _amount(found, "amount_paid", Decimal(0))
+    remaining = _amount(found, "amount_remaining", total((due, already.copy_negate())))
+    if paid in PAID_STATUSES or remaining <= 0:
+        return Dropped(
+            reason="the invoice is paid" if paid in PAID_STATUSES else "nothing is left to pay of the invoice"
+        )
+    return Invoice(
+        source=config.name,
+        platform=config.platform,
+        environment_id=config.environment_id,
+        invoice_id=invoice_id,
+        customer_id=customer_id,
+        number=_text(found, "invoice_number"),
+        currency=_text(found, "currency").upper()[:3],
+        due_on=_day(found.get("due_date")),
+        lines=(),
+        total=_amount(found, "total", due),
+        amount_due=remaining,
+        description=_text(found, "description"),
     )
 
 

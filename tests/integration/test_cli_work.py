@@ -272,3 +272,23 @@ async def test_listening_prints_what_comes_and_what_becomes_of_it_until_it_is_in
     interrupt(process)
     await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 130
+
+
+async def test_a_payment_link_is_printed_alone_and_is_the_same_when_asked_for_again(rig: Rig, cli: Cli) -> None:
+    await rig.add_flexprice()
+    await rig.add_nomod(outbound=False)
+    ada = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")
+    invoice = str(rig.flexprice.add_invoice(ada["id"])["id"])
+    made = await cli.run("payment-link", "create", invoice, "--connection", NOMOD)
+    [link] = rig.nomod.links.values()
+    assert (made.code, made.out) == (0, f"{link['url']}\n")
+    again = await cli.json("payment-link", "create", invoice, "--connection", NOMOD)
+    assert (again["status"], again["url"]) == ("ready", link["url"])
+    await rig.pause(NOMOD)
+    rig.flexprice.invoices[invoice].update(amount_paid="500", amount_remaining="1000")
+    waiting = await cli.run("payment-link", "create", invoice, "--connection", NOMOD, "--wait", "0")
+    assert (waiting.code, waiting.out) == (1, "")
+    assert "link_pending" in waiting.err
+    unknown = await cli.run("payment-link", "create", "inv_none", "--connection", NOMOD)
+    assert unknown.code == 1
+    assert unknown.err.startswith("invoice_not_found: ")

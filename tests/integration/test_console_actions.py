@@ -373,3 +373,25 @@ async def test_a_key_is_shown_once_and_works_until_it_is_revoked(rig: Rig, who: 
         await who.administrator.post("/settings/keys", {"name": "x", "role": "king"})
     )
     assert "choose a role" in refused.text
+
+
+# Payment links -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_payment_link_is_made_with_a_button_and_shown_again(rig: Rig, who: Browsers) -> None:
+    ada = rig.flexprice.add_customer(**ADA)
+    await rig.finalize(ada["id"])
+    await rig.finish()
+    [job] = await rig.jobs(kind="ensure_customer")
+    page = await who.operator.get(f"/jobs/{job.job_id}")
+    assert "Payment link for the invoice" in page.text
+    assert "Payment link for the invoice" not in (await who.viewer.get(f"/jobs/{job.job_id}")).text
+    told = {"invoice_id": str(job.subject), "connection": NOMOD, "source": SOURCE}
+    first = await who.operator.post("/payment-links", told)
+    [link] = rig.nomod.links.values()
+    assert link["url"] in first.text
+    assert "1500.00 AED" in first.text
+    assert link["url"] in (await who.operator.post("/payment-links", told)).text
+    rig.flexprice.void_invoice(str(job.subject))
+    assert "VOIDED" in (await who.operator.post("/payment-links", told)).text
+    assert ("key:operator", "payment_link.requested") in await audited(rig)

@@ -7,17 +7,18 @@ from aiohttp import web
 
 from gateway.console.filters import PERIODS, TIMES, options_of, times_of
 from gateway.console.pages.deliveries import news
+from gateway.console.pages.payment_links import payable
 from gateway.console.visit import Visit
 from gateway.console.words import WARN, kind_said
 from gateway.operations.jobs import JobFilter
-from gateway.pipeline.dispatch import CHECK, ENSURE, ENSURE_INVOICE, VOID_INVOICE, WRITE_BACK
+from gateway.pipeline.dispatch import CHECK, ENSURE, ENSURE_INVOICE, ENSURE_LINK, VOID_INVOICE, WRITE_BACK
 from storage.errors import NotFoundError
 from storage.records import JobStatus, MappingKey
 
 LIMIT = 50
 NEWS = 100
 FIELDS = ("q", "status", "kind", "connection", "source", "error_code", *TIMES)
-KINDS = (ENSURE, ENSURE_INVOICE, VOID_INVOICE, WRITE_BACK, CHECK)
+KINDS = (ENSURE, ENSURE_INVOICE, ENSURE_LINK, VOID_INVOICE, WRITE_BACK, CHECK)
 STATUSES = (
     ("pending", "Waiting"), ("running", "Running"), ("succeeded", "Done"), ("failed", "Dead letter"),
     ("cancelled", "Cancelled"), ("needs_review", "Needs review"),
@@ -55,7 +56,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     reviews = await visit.console.store.list_reviews(visit.scope, job_id=job.job_id, limit=20)
     return await visit.page(
         "job.html", job=job, names=await visit.names([job.entity_id]), mapping=mapping,
-        reviews=reviews.items, live=await visit.live("job", id=job.job_id),
+        reviews=reviews.items, live=await visit.live("job", id=job.job_id), payable=payable(visit, job),
         schedule=visit.console.settings.retry_schedule,
     )  # fmt: skip
 

@@ -203,7 +203,9 @@ def _responses(each: Endpoint, schemas: Schemas) -> dict[str, Any]:
     if each.status == 204:
         told["204"] = {"description": "Done."}
     elif schema is not None:
-        told[str(each.status)] = {"description": "Done.", "content": {JSON: {"schema": schema}}}
+        for status in (each.status, *(each.sooner[:1] if each.sooner is not None else ())):
+            said = "Accepted: it is not done yet." if status == 202 else "Done."
+            told[str(status)] = {"description": said, "content": {JSON: {"schema": schema}}}
     else:
         content = {media: {"schema": {} if media == JSON else {"type": "string"}} for media in each.produces}
         told[str(each.status)] = {"description": "Done.", "content": content}

@@ -24,6 +24,8 @@ JSON = "application/json"
 KEPT_OUT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 Handler = Callable[..., Awaitable[Any]]
+Sooner = tuple[int, Callable[[Any], bool]]
+"""A status, and whether an answer has it: what was done at once, where the rest is told to come back."""
 Known = type[GatewayError] | type[ConnectorError] | type[StorageError]
 
 
@@ -67,6 +69,7 @@ class Endpoint:
         *,
         role: Role,
         status: int,
+        sooner: Sooner | None,
         problems: tuple[Known, ...],
         produces: tuple[str, ...],
         consumes: tuple[str, ...],
@@ -74,7 +77,7 @@ class Endpoint:
     ) -> None:
         hints = get_type_hints(handler, include_extras=True)
         self.handler, self.method, self.path = handler, method, PREFIX + path
-        self.role, self.status, self.problems = role, status, problems
+        self.role, self.status, self.sooner, self.problems = role, status, sooner, problems
         self.produces, self.consumes, self.most = produces, consumes, most
         parts: dict[str, Any] = {name: (hints[name], ...) for name in re.findall(r"{(\w+)}", path)}
         self.path_model: type[BaseModel] = create_model(f"{handler.__name__}_path", **parts)
@@ -106,7 +109,8 @@ class Endpoint:
         if self.adapter is None:
             return web.Response(status=self.status, headers=KEPT_OUT)
         body = self.adapter.dump_json(answered)
-        return web.Response(status=self.status, body=body, content_type=JSON, headers=KEPT_OUT)
+        status = self.sooner[0] if self.sooner is not None and self.sooner[1](answered) else self.status
+        return web.Response(status=status, body=body, content_type=JSON, headers=KEPT_OUT)
 
     async def _arguments(self, request: web.Request) -> Mapping[str, Any]:
         arguments: dict[str, Any] = dict(self._path_of(request))
@@ -140,6 +144,7 @@ def endpoint(
     *,
     role: Role,
     status: int = 200,
+    sooner: Sooner | None = None,
     problems: tuple[Known, ...] = (),
     produces: tuple[str, ...] = (JSON,),
     consumes: tuple[str, ...] = (),
@@ -147,14 +152,15 @@ def endpoint(
 ) -> Callable[[Handler], Endpoint]:
     """Return a decorator that makes an endpoint of a handler. No role is the default: each route says who may call it.
 
-    `problems` are what it may answer beside what every route may. `consumes` is for handlers that read the body
+    `sooner` is another status, for the answers that it says. `problems` are what it may answer beside what every route
+    may. `consumes` is for handlers that read the body
     themselves, up to `most` bytes.
     """
 
     def declare(handler: Handler) -> Endpoint:
         return Endpoint(
-            handler, method, path, role=role, status=status, problems=problems, produces=produces, consumes=consumes,
-            most=most,
+            handler, method, path, role=role, status=status, sooner=sooner, problems=problems, produces=produces,
+            consumes=consumes, most=most,
         )  # fmt: skip
 
     return declare
