@@ -1,7 +1,6 @@
 """The Nomod connector: how a customer is found in, and created at, an API that has no idempotency key."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,10 +24,7 @@ from connectors.nomod.links import check_link
 from connectors.nomod.lookups import Lookups, Wanted
 from connectors.nomod.paging import CUSTOMER_LIST, CUSTOMERS, MOST_ROWS, envelope
 from connectors.nomod.provinces import Provinces
-from connectors.nomod.rows import Row, readable_id, unwrapped
-
-_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.:-]{0,127}")
-"""What may be an id: documented are UUIDs, the specification's examples look like `cust_nomod123abc`."""
+from connectors.nomod.rows import RECORD_ID, Row, readable_id, unwrapped
 
 
 class NomodConnector(Connector[NomodConfig], InvoiceSync, PaymentLinks):
@@ -88,7 +84,7 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync, PaymentLinks):
 
     async def get_customer(self, provider_entity_id: str) -> Candidate | None:
         """Return the customer, or None. Text that can be nobody's id is not asked for."""
-        if not _ID.fullmatch(provider_entity_id):
+        if not RECORD_ID.fullmatch(provider_entity_id):
             return None
         row = await self._get(provider_entity_id)
         if row is None:

@@ -92,6 +92,11 @@ def read_refusal(reply: Reply, *, sent: Iterable[str] = (), fields: Sequence[str
     )
 
 
+def names_nobody(reply: Reply, record: str) -> bool:
+    """Whether the answer to a read by id says that there is none: an id of another form may be refused for its form."""
+    return says_not_found(reply) or (UUID.fullmatch(record) is None and reply.status in {400, 404, 405, 422})
+
+
 def says_not_found(reply: Reply) -> bool:
     """Whether the API itself, and not a proxy before it, says that there is no such record."""
     if reply.status != 404:

@@ -18,7 +18,7 @@ from connectors.errors import (
 from connectors.http import JsonApi, Reply
 from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceStatus
 from connectors.models import CreateIntent
-from connectors.nomod.errors import UUID, Refusal, classify_create, read_refusal, says_not_found
+from connectors.nomod.errors import Refusal, classify_create, names_nobody, read_refusal
 from connectors.nomod.invoices import (
     INVOICE_FIELDS,
     InvoiceRow,
@@ -28,6 +28,7 @@ from connectors.nomod.invoices import (
     read_invoice,
 )
 from connectors.nomod.paging import Listing, RefusedQueryError, TooManyRowsError, walk
+from connectors.nomod.rows import RECORD_ID
 
 INVOICES = "/v1/invoices"
 
@@ -74,11 +75,11 @@ class Invoicing:
             return await walk(self._api, {}, listing=LISTING)
 
     async def get(self, record: str) -> InvoiceCandidate | None:
-        """Return the invoice, or None: ids are UUIDs, so other text is no invoice's."""
-        if not UUID.fullmatch(record):
+        """Return the invoice, or None. Text that can be no id is not asked for."""
+        if not RECORD_ID.fullmatch(record):
             return None
         reply = await self._api.request(
-            "GET", f"{INVOICES}/{quote(record, safe='')}", accept_error=says_not_found
+            "GET", f"{INVOICES}/{quote(record, safe='')}", accept_error=lambda got: names_nobody(got, record)
         )  # fmt: skip
         if reply.status >= 400:
             return None

@@ -18,12 +18,12 @@ from connectors.errors import (
 from connectors.http import JsonApi, Reply
 from connectors.links import CreatedLink, LinkCandidate, PaymentLinkRequest
 from connectors.models import CreateIntent
-from connectors.nomod.errors import Refusal, classify_create, read_refusal, says_not_found
+from connectors.nomod.errors import Refusal, classify_create, names_nobody, read_refusal
 from connectors.nomod.invoices import Terms
-from connectors.nomod.invoicing import NO_SUCH_API
+from connectors.nomod.invoicing import not_offered
 from connectors.nomod.links import LINK_FIELDS, draft_link, marked, read_link
 from connectors.nomod.paging import Listing, RefusedQueryError, TooManyRowsError, walk
-from connectors.nomod.rows import readable_id, unwrapped
+from connectors.nomod.rows import RECORD_ID, readable_id, unwrapped
 
 LINKS = "/v1/links"
 
@@ -40,7 +40,7 @@ class _Row:
         return cls(readable_id(value), value)
 
 
-LISTING = Listing(path=LINKS, noun="links", read=_Row.read, absent=NO_SUCH_API)
+LISTING = Listing(path=LINKS, noun="links", read=_Row.read, absent=not_offered)
 
 
 class LinkMaking:
@@ -55,17 +55,21 @@ class LinkMaking:
         What `search` looks at is written nowhere: the links of the currency are all read, and compared here. Raises
         NotOfferedError, LookupImpossibleError.
         """
-        query = {"currency": request.currency}
         try:
-            rows = await walk(self._api, query, listing=LISTING)
-        except RefusedQueryError as error:
-            raise UnexpectedResponseError("the list of links refuses to be asked for a currency") from error
+            rows = await self._rows(request.currency)
         except TooManyRowsError as error:
             raise LookupImpossibleError(f"{error.args[0]} payment links are too many to read through") from error
         found = [await self._read(row.id, request) for row in rows if marked(row.fields, request)]
         if None in found:
             raise UnexpectedResponseError("a link was listed, and is gone")
         return [each for each in found if each is not None]
+
+    async def _rows(self, currency: str) -> list[_Row]:
+        """Return the links of a currency, all links where the API refuses the filter."""
+        try:
+            return await walk(self._api, {"currency": currency}, listing=LISTING)
+        except RefusedQueryError:
+            return await walk(self._api, {}, listing=LISTING)
 
     async def get(self, record: str) -> LinkCandidate | None:
         """Return the link, or None where Nomod says that there is none: an archived one is gone as well."""
@@ -99,7 +103,11 @@ class LinkMaking:
             raise RejectedError(f"HTTP {reply.status}: Nomod does not switch the link off")
 
     async def _read(self, record: str, request: PaymentLinkRequest | None) -> LinkCandidate | None:
-        reply = await self._api.request("GET", f"{LINKS}/{quote(record, safe='')}", accept_error=says_not_found)
+        if not RECORD_ID.fullmatch(record):
+            return None
+        reply = await self._api.request(
+            "GET", f"{LINKS}/{quote(record, safe='')}", accept_error=lambda got: names_nobody(got, record)
+        )
         if reply.status >= 400:
             return None
         found = read_link(unwrapped(reply.exact_json()), request=request)
@@ -110,6 +118,6 @@ class LinkMaking:
 
 def _classify(reply: Reply, refusal: Refusal) -> ConnectorError | None:
     """Sort the answer to a create. Refusals in JSON are definite: nothing was created."""
-    if reply.status in NO_SUCH_API:
+    if not_offered(reply):
         return NotOfferedError(f"HTTP {reply.status} for {LINKS}")
     return classify_create(reply, refusal)

@@ -12,6 +12,8 @@ from connectors.nomod.customers import MARKER_PREFIX, is_hashed, marker_of, name
 from connectors.nomod.fields import email_key
 
 _ID = re.compile(r"[!-~]{1,128}")
+RECORD_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.:-]{0,127}")
+"""What may be an id: documented are UUIDs, the specification's examples look like `cust_nomod123abc`."""
 _NO_DIGIT = re.compile(r"[^\d+]")
 
 
