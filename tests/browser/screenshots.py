@@ -27,7 +27,7 @@ MAX_BYTES = 200_000
 HOURS = 24
 SEED = 1843
 WIDTH, MOST = 1180, 880
-SIZES = {"delivery": (1000, 1240)}
+SIZES = {"delivery": (1000, 1010), "customers": (1180, 740)}
 """Pictures that are of another width, or higher."""
 PEOPLE = (
     "Ada Lovelace", "Grace Hopper", "Alan Turing", "Emmy Noether", "Kurt Gödel", "Mary Somerville", "Omar Khayyam",

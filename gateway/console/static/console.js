@@ -14,10 +14,10 @@
   // Times: UTC in the page, local here; the absolute UTC time stays in the title.
   const ago = (moment) => {
     const seconds = (moment - Date.now()) / 1000;
-    const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 365]];
+    const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 365], ["year", Infinity]];
     let value = seconds;
     for (const [unit, length] of steps) {
-      if (Math.abs(value) < length || unit === "day") return words.format(Math.round(value), unit);
+      if (Math.abs(value) < length) return words.format(Math.round(value), unit);
       value /= length;
     }
     return "";
