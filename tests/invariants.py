@@ -10,7 +10,13 @@ from connectors.testing.quickbooks import QuickBooksSimulator
 from gateway.sandbox.flexprice import FlexpriceSimulator
 from storage import Store
 from storage.records import Delivery, DeliveryStatus, EntityMapping, Job, JobStatus, MappingStatus, Page
-from tests.ledgers import LedgerNomod, invoices_in_nomod, links_in_nomod, made_in_quickbooks
+from tests.ledgers import (
+    LedgerNomod,
+    invoices_in_nomod,
+    invoices_in_quickbooks,
+    links_in_nomod,
+    made_in_quickbooks,
+)
 
 ENSURING = frozenset({"ensure_customer", "ensure_invoice"})
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
@@ -56,6 +62,7 @@ async def check_invariants(
     _check_made_once("QuickBooks", made_in_quickbooks(world.intuit).items(), doubled_on_purpose)
     _check_made_once("Nomod, of invoices", invoices_in_nomod(world.nomod).items(), doubled_on_purpose)
     _check_made_once("Nomod, of open payment links", links_in_nomod(world.nomod).items(), doubled_on_purpose)
+    _check_made_once("QuickBooks, of invoices", invoices_in_quickbooks(world.intuit).items(), doubled_on_purpose)
     await _check_told(store, world, deliveries.values(), jobs)
     mappings = await every(store.list_mappings)
     linked = [mapping for mapping in mappings if mapping.status is MappingStatus.LINKED]
@@ -109,14 +116,24 @@ def _check_invoices(world: World, linked: Iterable[EntityMapping]) -> None:
     }
     for mapping in linked:
         ours = world.flexprice.invoices.get(mapping.entity_id)
-        if mapping.entity_type != "invoice" or mapping.connector != "nomod" or mapping.origin == "operator" or not ours:
+        if mapping.entity_type != "invoice" or mapping.origin == "operator" or not ours:
             continue
-        made = world.nomod.invoices[mapping.provider_entity_id or ""]
         void = isinstance(mapping.details, dict) and "voided_at" in mapping.details
-        assert not void or made["status"] == "cancelled", f"said to be void, and is not: {mapping}"
-        assert made["bill"].amount == Decimal(ours["total"]), f"another sum than the platform's: {mapping}"
+        asked, owed_by, is_void = _billed(world, mapping)
+        assert not void or is_void, f"said to be void, and is not: {mapping}"
+        assert asked in (None, Decimal(ours["total"])), f"another sum than the platform's: {mapping}"
         payer = customers.get((mapping.connection, ours["customer_id"]))
-        assert payer in (None, made["customer_id"]), f"an invoice for somebody else: {mapping}"
+        assert payer in (None, owed_by), f"an invoice for somebody else: {mapping}"
+
+
+def _billed(world: World, mapping: EntityMapping) -> tuple[Decimal | None, str, bool]:
+    """Return what a provider's invoice asks for, of whom, and whether it is void: in QuickBooks those have no sum."""
+    record = mapping.provider_entity_id or ""
+    if mapping.connector == "nomod":
+        made = world.nomod.invoices[record]
+        return made["bill"].amount, made["customer_id"], made["status"] == "cancelled"
+    invoice = world.intuit.invoices[record]
+    return invoice["TotalAmt"] or None, invoice["CustomerRef"]["value"], not invoice["TotalAmt"]
 
 
 def _check_written_back(world: World, linked: Iterable[EntityMapping], not_done: Collection[str | None]) -> None:

@@ -60,3 +60,14 @@ def made_in_quickbooks(intuit: QuickBooksSimulator) -> Mapping[str, list[str]]:
             if reference is not None:
                 made[reference.partition(":")[2]].append(key)
     return made
+
+
+def invoices_in_quickbooks(intuit: QuickBooksSimulator) -> Mapping[str, list[str]]:
+    """Return the platform's invoice → those that were made for it, by their mark; no void ones, which have lost it."""
+    made: dict[str, list[str]] = defaultdict(list)
+    for company in intuit.companies.values():
+        for key, record in company.shelves["Invoice"].records.items():
+            reference = marker_in(str(record.get("PrivateNote", "")))
+            if reference is not None:
+                made[reference.partition(":")[2]].append(key)
+    return made

@@ -4,9 +4,14 @@ https://developer.intuit.com/app/developer/qbo/docs/learn/rest-api-features
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, TypeGuard
 from urllib.parse import quote, urlencode
+
+import orjson
 
 from connectors.base import Host
 from connectors.errors import (
@@ -14,8 +19,10 @@ from connectors.errors import (
     AuthenticationError,
     LookupImpossibleError,
     NeedsReauthError,
+    ProviderError,
     RateLimitedError,
     UnexpectedResponseError,
+    UnreachableError,
 )
 from connectors.http import JsonApi, Reply
 from connectors.oauth import Tokens
@@ -29,6 +36,7 @@ from connectors.quickbooks.throttle import ThrottleWatch
 MINOR_VERSION = "75"
 """Both the oldest and the newest: the others were switched off in August 2025."""
 MOST_PAGES = 20
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 Row = Mapping[str, Any]
 Keep = Callable[[Row], bool]
@@ -44,9 +52,18 @@ class QuickBooksApi:
             host, config.api_address, request_id_header=REQUEST_ID_HEADER, timeout=config.timeout_seconds
         )
 
-    async def read(self, path: str, *, tokens: Tokens | None = None) -> Row:
-        """Return what is at a path below the company. `tokens` are used instead of the stored ones, and as they are."""
-        return await self._read(f"{path}?minorversion={MINOR_VERSION}", tokens)
+    @property
+    def realm(self) -> str:
+        """The company, as far as it is known by now."""
+        return self._tokens.realm
+
+    async def read(self, path: str, *, tokens: Tokens | None = None, include: str = "") -> Row:
+        """Return what is at a path below the company. `tokens` are used instead of the stored ones, and as they are.
+
+        `include` asks for what an answer leaves out otherwise. Fractions come as decimals, here and everywhere.
+        """
+        more = f"&include={quote(include, safe='')}" if include else ""
+        return await self._read(f"{path}?minorversion={MINOR_VERSION}{more}", tokens)
 
     async def rows(
         self, entity: str, *conditions: str, columns: str = "*", order: str = "Id", keep: Keep = lambda _: True
@@ -89,15 +106,18 @@ class QuickBooksApi:
         await self._watch.passed()
         return _object(reply)
 
-    async def write(self, path: str, body: Mapping[str, Any], *, request_id: str | None = None) -> Row:
+    async def write(
+        self, path: str, body: Mapping[str, Any], *, request_id: str | None = None, operation: str = ""
+    ) -> Row:
         """Send a body once; a second time only when QuickBooks says that the access token was too old (401).
 
-        The bytes are ASCII: Intuit reads the bodies of some companies as Latin-1 and of others as UTF-8.
+        The bytes are ASCII: Intuit reads the bodies of some companies as Latin-1 and of others as UTF-8. Decimals are
+        written as they are, to the last digit.
         """
-        query = {"minorversion": MINOR_VERSION} | ({"requestid": request_id} if request_id else {})
-        content = json.dumps(body, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+        query = {"minorversion": MINOR_VERSION}
+        query |= ({"operation": operation} if operation else {}) | ({"requestid": request_id} if request_id else {})
         target = f"{path}?{urlencode(query)}"
-        return _object(await self._authorised("POST", target, content, private=texts_in(body)))
+        return _object(await self._authorised("POST", target, encoded(body), private=texts_in(body)))
 
     async def _authorised(
         self, method: str, target: str, content: bytes | None = None, *, private: Iterable[str] = ()
@@ -128,10 +148,35 @@ class QuickBooksApi:
         )
 
 
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """Return a body as JSON in ASCII, its decimals as numbers with just their own digits."""
+    text = orjson.dumps(body, default=_number).decode()
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text).encode("ascii")
+
+
+def _number(value: object) -> orjson.Fragment:
+    if not isinstance(value, Decimal) or not value.is_finite():
+        msg = f"{type(value).__name__} cannot be sent"
+        raise TypeError(msg)
+    return orjson.Fragment(f"{value:f}")
+
+
+@contextmanager
+def before_writing(what: str) -> Iterator[None]:
+    """Tell a failure of what comes before a create as one that left nothing in doubt (UnreachableError)."""
+    try:
+        yield
+    except ProviderError as error:
+        raise UnreachableError(
+            f"{what} could not be read: {error}", retry_after=error.retry_after,
+            provider_code=error.provider_code, provider_request_id=error.provider_request_id,
+        ) from error  # fmt: skip
+
+
 def _object(reply: Reply) -> Row:
     request_id = reply.headers.get(REQUEST_ID_HEADER)
     try:
-        body = reply.json()
+        body = reply.exact_json()
     except UnexpectedResponseError as error:
         error.provider_request_id = request_id
         raise

@@ -1,8 +1,9 @@
 """The settings of a QuickBooks connection, and Intuit's addresses for its two environments."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator
 from yarl import URL
@@ -88,6 +89,54 @@ class QuickBooksConfig(ConnectorConfig):
         description="Whether new customers get the currency that the source says, and one in another currency does "
         "not match; auto asks the company's preferences once a day",
     )
+    items: Mapping[str, str] = Field(
+        {},
+        description="Which item of QuickBooks a line is booked with, by what the billing platform calls it: "
+        "Platform's name = Item; Another = Parent:Item",
+    )
+    fallback_item: str = Field(
+        "Services",
+        max_length=500,
+        description="Item for every line that has none of its own: no entry in items, and no item of the same name",
+    )
+    create_items: bool = Field(
+        default=False, description="Create an item of the same name for a line that has none, instead of the fallback"
+    )
+    income_account: str = Field(
+        "",
+        max_length=500,
+        description="Account into which created items earn; may be empty where the company has just one income account",
+    )
+    discount_item: str = Field(
+        "", max_length=500, description="Item for what is taken off as a discount; empty for the fallback item"
+    )
+    credit_item: str = Field(
+        "", max_length=500, description="Item for prepaid credits that are taken off; empty for the fallback item"
+    )
+    tax_item: str = Field(
+        "",
+        max_length=500,
+        description="Item with which the platform's tax is booked as a line of its own; empty to leave tax to "
+        "QuickBooks' own sales tax, whose sum is compared",
+    )
+    tax_code: str = Field(
+        "",
+        max_length=100,
+        description="Tax code, by name or id, of the lines of an invoice with tax; empty for TAX in the United States",
+    )
+    untaxed_code: str = Field(
+        "",
+        max_length=100,
+        description="Tax code, by name or id, of lines without tax; empty for NON in the United States",
+    )
+    email_invoices: bool = Field(
+        default=False,
+        description="Mark each invoice as to be sent to the address that the customer has in QuickBooks",
+    )
+    payment_link: bool = Field(
+        default=False,
+        description="Let invoices be paid online, and tell the platform the link, where QuickBooks Payments is on",
+    )
     replay_seconds: float = Field(
         600.0,
         ge=0,
@@ -125,6 +174,17 @@ class QuickBooksConfig(ConnectorConfig):
         if url.user is not None or url.password is not None or url.query_string or url.fragment:
             raise ValueError("must not hold a user, a query or a fragment")
         return value.rstrip("/")
+
+    @field_validator("items", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        """Take `One = Item; Another = Parent:Item` as well, as forms and command lines have it."""
+        if not isinstance(value, str):
+            return value
+        pairs = [part.rpartition("=") for part in value.split(";") if part.strip()]
+        if not all(name.strip() and item.strip() for name, _, item in pairs):
+            raise ValueError("is written as: Platform's name = Item; Another = Item")
+        return {name.strip(): item.strip() for name, _, item in pairs}
 
     @field_validator("recovery_lookups")
     @classmethod

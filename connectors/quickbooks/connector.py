@@ -12,6 +12,7 @@ from connectors.errors import (
     ProviderError,
     StaleRecordError,
 )
+from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceSync
 from connectors.models import Account, Candidate, Created, CreateIntent, Customer, Limits, MatchPolicy, Recovery
 from connectors.oauth import Consent, OAuthConsent
 from connectors.quickbooks.auth import TokenManager
@@ -22,6 +23,8 @@ from connectors.quickbooks.consent import ConsentFlow
 from connectors.quickbooks.customers import Draft, candidate_of, draft_of, echoes
 from connectors.quickbooks.endpoint import TokenEndpoint
 from connectors.quickbooks.faults import NOT_FOUND, STALE_TOKEN
+from connectors.quickbooks.invoices import check_invoice, filed_number
+from connectors.quickbooks.invoicing import Invoicing
 from connectors.quickbooks.lookup import CustomerFinder
 from connectors.quickbooks.names import VARIANTS, names_of
 
@@ -30,8 +33,8 @@ _REACTIVATIONS = 3
 _SOON = timedelta(days=30)
 
 
-class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent):
-    """Customers in QuickBooks Online.
+class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent, InvoiceSync):
+    """Customers and invoices in QuickBooks Online.
 
     Names are unique over customers, vendors and employees, nothing can be deleted, and `requestid` makes a repeated
     create harmless for a while: https://developer.intuit.com/app/developer/qbo/docs/learn/learn-basic-field-definitions
@@ -50,6 +53,7 @@ class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent):
         self._api = QuickBooksApi(config, host, self._tokens)
         self._finder = CustomerFinder(config, self._api)
         self._company = Company(config, host, self._api)
+        self._invoicing = Invoicing(config, host, self._api, self._company, self._finder)
         self._consent = ConsentFlow(config, endpoint, self._tokens, self._api)
 
     # Customers -------------------------------------------------------------------------------------------------
@@ -127,6 +131,34 @@ class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent):
                 raise
         # 610 also stands for "made inactive": only a query that includes those proves that there is no record.
         return await self._finder.by_id(provider_entity_id)
+
+    # Invoices --------------------------------------------------------------------------------------------------
+
+    def filed_number(self, invoice: Invoice) -> str:
+        """Return the platform's number, cut to 21 characters where it is longer."""
+        return filed_number(invoice)
+
+    def validate_invoice(self, invoice: Invoice) -> None:
+        """Refuse more than 750 lines, and amounts with more than two decimal places."""
+        check_invoice(invoice)
+
+    async def find_invoices(
+        self, invoice: Invoice, *, customer_record: str, intent: CreateIntent | None = None
+    ) -> Sequence[InvoiceCandidate]:
+        """Return the invoices with this number, whoever has to pay them; with an intent also what was made since."""
+        return await self._invoicing.find(invoice, customer_record, intent)
+
+    async def get_invoice(self, provider_entity_id: str) -> InvoiceCandidate | None:
+        """Return the invoice, or None."""
+        return await self._invoicing.get(provider_entity_id)
+
+    async def create_invoice(self, invoice: Invoice, *, customer_record: str, intent: CreateIntent) -> CreatedInvoice:
+        """Create the invoice with one POST, with the intent's key as `requestid`."""
+        return await self._invoicing.create(invoice, customer_record, intent)
+
+    async def void_invoice(self, provider_entity_id: str) -> None:
+        """Void the invoice, unless something was paid of it."""
+        await self._invoicing.void(provider_entity_id)
 
     # The connection --------------------------------------------------------------------------------------------
 

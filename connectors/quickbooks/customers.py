@@ -118,7 +118,7 @@ def candidate_of(row: Mapping[str, Any], *, reference: str = "", held: str = "")
         marker=marker_in(_text(row, "Notes"), wanted=reference),
         holds_name=holds(row, held),
         currency=_text(row, "CurrencyRef", "value").upper(),
-        created_at=_moment(_text(row, "MetaData", "CreateTime")),
+        created_at=moment_of(_text(row, "MetaData", "CreateTime")),
     )
 
 
@@ -175,9 +175,10 @@ def _text(row: Mapping[str, Any], *path: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(value: Any) -> datetime | None:
+    """Return a time as QuickBooks writes it, in UTC; None for what is none."""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None

@@ -34,6 +34,7 @@ from connectors.errors import (
     UnreachableError,
 )
 from connectors.http import Reply
+from connectors.invoice_errors import NumberTakenError
 from connectors.quickbooks.privacy import scrub
 
 REQUEST_ID_HEADER = "intuit_tid"
@@ -45,6 +46,12 @@ _MOST_FAULTS = 20
 
 NOT_FOUND = 610
 STALE_TOKEN = 5010
+BUSINESS_RULE = 6000
+"""Anything from a currency to a tax code: only the Detail says what."""
+
+
+class NoSuchPageError(EdgeBlockedError):
+    """A 404 with a page: from whatever stands in front, or from an API that does not have this at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +155,7 @@ _KINDS: Mapping[int, type[ConnectorError]] = {
     6190: AccountBlockedError, 10200: ConfigurationError,
 }  # fmt: skip
 # An answer may hold several errors: what stops the connection comes before what concerns the one customer.
-_FIRST = (3001, 150, 3200, 3202, 100, 120, 3100, 110, 140, 6190, 10200, 5020, 5030, 10000, 600, 6240)
+_FIRST = (3001, 150, 3200, 3202, 100, 120, 3100, 110, 140, 6190, 10200, 5020, 5030, 10000, 600, 6240, 6140)
 _KNOWN: Mapping[int, str] = {
     100: "not authenticated: the tokens are not of this company or environment",
     120: "not authorised: the person who connected has lost the rights, or has left the company",
@@ -164,12 +171,20 @@ _KNOWN: Mapping[int, str] = {
     4002: "the query could not be run",
     5020: "the person who connected may not do this",
     5030: "the company's plan does not have this",
+    6070: "an amount is not quantity times price",
+    6100: "a line has a tax code that the company does not know",
+    6140: "the document number is used already",
     6190: "the company cannot be written to: the subscription has ended, or is read-only",
-    6240: "the name is already used by a customer, a vendor or an employee",
+    6200: "the accounting period of this date is closed",
+    6210: "the accounting period of this date is closed",
+    6240: "the name is already used",
+    6250: "the customer is gone or inactive",
+    6420: "an e-mail address is needed to send it",
     10000: "QuickBooks failed",
     10200: "the company was reset: its old records are gone, and so is what the mappings point to",
 }
 _HOLDER = re.compile(r"\b(?:Id|The customer ID is)\s*[=:]\s*(\d{1,20})\b", re.IGNORECASE)
+_NUMBERED = re.compile(r"TxnType\s*=\s*Invoice\b.*?TxnId\s*=\s*(\d{1,20})\b", re.IGNORECASE)
 
 
 def classifier(private: Iterable[str] = ()) -> Callable[[Reply], ConnectorError | None]:
@@ -198,6 +213,9 @@ def _of_fault(fault: Fault, reply: Reply, private: tuple[str, ...]) -> Connector
     if code == 6240:
         holder = _HOLDER.search(fault.detail)
         return DuplicateRefusedError(text, provider_entity_id=holder[1] if holder else None, provider_code=shown)
+    if code == 6140:
+        holder = _NUMBERED.search(fault.detail)
+        return NumberTakenError(text, provider_entity_id=holder[1] if holder else None, provider_code=shown)
     kind = RateLimitedError if reply.status == 429 else _KINDS.get(code or 0) or _by_status(fault, reply.status)
     if kind is RateLimitedError:
         wait = wait or THROTTLE_SECONDS
@@ -228,7 +246,8 @@ def _of_status(reply: Reply) -> ConnectorError | None:
     if reply.status == 404 and reply.is_json:
         return ConfigurationError("HTTP 404: QuickBooks does not know this address; check realm_id and base_url")
     if isinstance(error, RejectedError) and not reply.is_json:
-        return EdgeBlockedError(f"HTTP {reply.status} with a page instead of JSON")
+        kind = NoSuchPageError if reply.status == 404 else EdgeBlockedError
+        return kind(f"HTTP {reply.status} with a page instead of JSON")
     return error
 
 

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from connectors.quickbooks.connector import QuickBooksConnector
 from connectors.testing.clock import Clock
-from connectors.testing.harness import Asked, Harness, Record, State
+from connectors.testing.harness import Asked, Harness, InvoiceRecord, Record, State
 from connectors.testing.quickbooks import QuickBooksSimulator
 
 _WHERE = re.compile(r"\s+where\s+.*?(?=\s+orderby\s)", re.DOTALL)
@@ -62,6 +63,21 @@ class QuickBooksHarness(Harness):
             winner = self.intuit.seed_customer(DisplayName=f"Winner over {name}")
             self.intuit.merge(key, str(winner["Id"]))
         return key
+
+    def invoices(self) -> Sequence[InvoiceRecord]:
+        """Return the invoices; a void one is worth nothing."""
+        return [
+            InvoiceRecord(
+                record_id=str(row["Id"]), number=str(row.get("DocNumber", "")),
+                customer_record=str(row["CustomerRef"]["value"]), total=row["TotalAmt"],
+                currency=str(row["CurrencyRef"]["value"]), void=row.get("PrivateNote") == "Voided",
+            )
+            for row in self.intuit.invoices.values()
+        ]  # fmt: skip
+
+    def seed_invoice(self, *, number: str, customer_record: str, total: Decimal, currency: str) -> str:
+        """Put an invoice in as a bookkeeper types it, with one line."""
+        return str(self.intuit.seed_invoice(customer_record, number=number, amount=total, currency=currency)["Id"])
 
     def widened(self, asked: Asked) -> Asked:
         """Take the condition out of a query."""

@@ -126,6 +126,16 @@ class QuickBooksSimulator(QuickBooksService):
             "Item", **{"Name": name, "Type": "Service", "IncomeAccountRef": {"value": income}} | fields
         )
 
+    def seed_invoice(self, customer: str, *, number: str, amount: Decimal, currency: str | None = None) -> Record:
+        """Put in an invoice with one line, which has been there for a month."""
+        item = next(iter(self.items))
+        detail = {"ItemRef": {"value": item}}
+        line = {"Amount": amount, "DetailType": "SalesItemLineDetail", "SalesItemLineDetail": detail}
+        fields: dict[str, Any] = {"CustomerRef": {"value": customer}, "DocNumber": number, "Line": [line]}
+        if self.quirks.multicurrency:
+            fields["CurrencyRef"] = {"value": currency or self.quirks.home_currency}
+        return self.company.seed("Invoice", **fields)
+
     def deactivate(self, key: str, *, entity: str = "Customer") -> Record:
         """Make a customer (or another entity) inactive."""
         return self.company.change(entity, key, Active=False)

@@ -181,7 +181,8 @@ class Company:
             record = self._person(entity, record, old)
         else:
             quickbooks_sales.check_list_entry(self, entity, record)
-            record = {"Active": True} | record | {"FullyQualifiedName": record["Name"]}
+            full = quickbooks_sales.full_name(self, entity, record)
+            record = {"Active": True} | record | {"FullyQualifiedName": full}
         self.names.claim(entity, record, old)
         return record
 

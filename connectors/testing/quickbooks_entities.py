@@ -163,9 +163,10 @@ ITEM = Entity(
     name="Item", name_property="Name", name_space="items",
     properties=COMMON | {
         "Name": text(100, query=True, banned=NAME_BANNED), "Sku": text(100, query=True), "Description": text(4000),
-        "Active": ACTIVE, "Type": choice("Service", "NonInventory", query=True), "UnitPrice": Property(
+        "Active": ACTIVE, "Type": choice("Service", "NonInventory", "Category", query=True), "UnitPrice": Property(
             kind=Kind.NUMBER, query=True), "IncomeAccountRef": REFERENCE, "Taxable": FLAG, "TrackQtyOnHand": FLAG,
         "SalesTaxCodeRef": REFERENCE, "ExpenseAccountRef": REFERENCE, "FullyQualifiedName": _read_only(query=True),
+        "SubItem": FLAG, "ParentRef": REFERENCE,
     },
 )  # fmt: skip
 ACCOUNT = Entity(

@@ -65,6 +65,8 @@ class NameBook:
 
     def _keys(self, entity: Entity, record: Record) -> list[tuple[str, str]]:
         name, space = str(record[entity.name_property or "Name"]), entity.name_space or ""
+        if space == "items":  # unique among those of one parent
+            name = str(record["FullyQualifiedName"])
         keys = [(space, folded(name))]
         if record.get("Active") is False and name.endswith(DELETED):
             keys.append((space, folded(name.removesuffix(DELETED))))

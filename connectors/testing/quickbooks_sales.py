@@ -138,7 +138,7 @@ def _sales_line(company: "Company", line: Record, detail: Record, currency: str)
     item = company.shelves["Item"].records.get(detail["ItemRef"]["value"])
     if item is None:
         raise _no_such("Items", detail["ItemRef"]["value"])
-    if item["Active"] is False:
+    if item["Active"] is False or item["Type"] == "Category":
         raise Refusal(2500, f"Invalid Reference Id : {INACTIVE}", element="Reference Id")
     detail["ItemRef"] = {"value": item["Id"], "name": item["Name"]}
     if "Qty" in detail and "UnitPrice" in detail:
@@ -227,11 +227,13 @@ def pay(company: "Company", invoice: Record, amount: Decimal | None) -> Record:
 
 def check_list_entry(company: "Company", entity: Entity, record: Record) -> None:
     """Check an item or an account. Raises Refusal."""
-    needed = ("Name", "Type", "IncomeAccountRef") if entity.name == "Item" else ("Name", "AccountType")
+    needed = ["Name", "Type"] if entity.name == "Item" else ["Name", "AccountType"]
+    if entity.name == "Item" and record.get("Type") != "Category":
+        needed.append("IncomeAccountRef")
     for name in needed:
         if not record.get(name):
             raise Refusal(2020, f"Required parameter {name} is missing in the request", element=name)
-    if entity.name == "Account":
+    if entity.name == "Account" or record.get("Type") == "Category":
         return
     key = record["IncomeAccountRef"]["value"]
     account = company.shelves["Account"].records.get(key)
@@ -240,6 +242,17 @@ def check_list_entry(company: "Company", entity: Entity, record: Record) -> None
     if account["AccountType"] not in {"Income", "Other Income"}:
         raise Refusal(6000, "Business Validation Error: You need to select a different type of account for this item.")
     record["IncomeAccountRef"] = {"value": key, "name": account["Name"]}
+
+
+def full_name(company: "Company", entity: Entity, record: Record) -> str:
+    """Return `Parent:Child` for an item below another, else the name. Raises Refusal."""
+    parent = record.get("ParentRef")
+    if parent is None:
+        return str(record["Name"])
+    above = company.shelves[entity.name].records.get(parent["value"])
+    if above is None:
+        raise _no_such("Items", parent["value"])
+    return f"{above['FullyQualifiedName']}:{record['Name']}"
 
 
 def with_link(company: "Company", invoice: Record, include: str) -> Record:

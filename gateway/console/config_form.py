@@ -97,6 +97,8 @@ def _text(value: Any) -> str:
         return "yes" if value else ""
     if value is None:
         return ""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} = {_text(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_text(each) for each in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

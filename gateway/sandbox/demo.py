@@ -118,16 +118,22 @@ async def _doubled(world: World, scenario: Scenario) -> list[str]:
 
 
 def _misbilled(world: World, linked: Sequence[EntityMapping]) -> list[str]:
-    """Compare Nomod's invoices with the platforms': each there once, with the same sum."""
-    billed = {mapping.provider_entity_id: mapping for mapping in linked if mapping.entity_type == "invoice"}
-    wrong = [f"Nomod's invoice {record} is linked to nothing" for record in world.nomod.invoices.keys() - billed.keys()]
-    for record, mapping in billed.items():
+    """Compare the providers' invoices with the platforms': each there once, with the same sum."""
+    made = {
+        "nomod": {record: invoice["bill"].amount for record, invoice in world.nomod.invoices.items()},
+        "quickbooks": {record: invoice["TotalAmt"] for record, invoice in world.quickbooks.invoices.items()},
+    }
+    billed = [mapping for mapping in linked if mapping.entity_type == "invoice"]
+    wrong = []
+    for connector, invoices in made.items():
+        known = {mapping.provider_entity_id for mapping in billed if mapping.connector == connector}
+        wrong += [f"invoice {record} in {connector} is linked to nothing" for record in invoices.keys() - known]
+    for mapping in billed:
         platform = world.tirdad if mapping.source == "tirdad-sandbox" else world.flexprice
-        ours, made = Decimal(platform.invoices[mapping.entity_id]["total"]), world.nomod.invoices.get(record or "")
-        if made is None or made["bill"].amount != ours:
-            wrong.append(
-                f"{mapping.entity_id}: {made['bill'].amount if made else 'nothing'} at Nomod instead of {ours}"
-            )
+        ours = Decimal(platform.invoices[mapping.entity_id]["total"])
+        theirs = made[mapping.connector].get(mapping.provider_entity_id or "")
+        if theirs != ours:
+            wrong.append(f"{mapping.entity_id}: {theirs} in {mapping.connector} instead of {ours}")
     return wrong
 
 
@@ -163,12 +169,13 @@ def _table(steps: Iterable[Step]) -> Table:
 def _verdict(console: Console, world: World, steps: list[Step], wrong: list[str], seconds: float) -> None:
     made = sum(1 for call in world.nomod.calls if call.route == "POST /v1/customers" and call.worked)
     billed = [invoice["bill"].amount for invoice in world.nomod.invoices.values()]
+    booked = [invoice["TotalAmt"] for invoice in world.quickbooks.invoices.values()]
     posted = sum(1 for call in world.quickbooks.calls if call.route.endswith("/customer") and call.method == "POST")
     console.print(
         f"{len(steps)} webhooks · Nomod: {len(world.nomod.customers)} contacts ({made} created), "
         f"{len(billed)} invoices (AED {sum(billed):,.2f}) · "
         f"QuickBooks: {len(world.quickbooks.customers)} customers ({posted} create requests, lost answers repeated "
-        f"under the same request id) · {seconds:.1f} s"
+        f"under the same request id), {len(booked)} invoices (AED {sum(booked):,.2f}) · {seconds:.1f} s"
     )
     for line in wrong:
         console.print(f"[red]wrong:[/] {line}")

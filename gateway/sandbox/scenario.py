@@ -64,6 +64,7 @@ class Scenario:
         world.nomod.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v1/customers"))
         world.nomod.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v1/invoices"))
         world.quickbooks.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v3/company/*/customer"))
+        world.quickbooks.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v3/company/*/invoice"))
         await self._bill(
             flexprice, flexprice.add_invoice(grace["id"]), "both providers create, and both answers are lost"
         )
@@ -87,7 +88,7 @@ class Scenario:
         self.customers["office@example.com"] = "2/1"
         lines = (Line("Compiler licence", "300.10", "7"), Line("Support", "99.95", "1"))
         billed = flexprice.add_invoice(grace["id"], lines=lines, discount="50.01", credits_applied="0.03", tax="17.50")
-        await self._bill(flexprice, billed, "lines, a discount, credits and tax: the same sum at Nomod, to the fils")
+        await self._bill(flexprice, billed, "lines, a discount, credits and tax: the same sum at both, to the fils")
         voided = flexprice.add_invoice(grace["id"])
         event = flexprice.event("invoice.update.finalized", voided["id"])
         flexprice.void_invoice(voided["id"])

@@ -31,6 +31,8 @@ class World:
     def __init__(self, folder: Path, *, port: int = 0) -> None:
         self.flexprice, self.tirdad, self.tithely = FlexpriceSimulator(), TirdadSimulator(), TithelySimulator()
         self.nomod, self.quickbooks = NomodSimulator(), QuickBooksSimulator()
+        self.quickbooks.quirks.home_currency = "AED"
+        self.quickbooks.seed_item("VAT")
         settings = Settings(
             database_url=f"sqlite:///{folder / 'sandbox.db'}", port=port, allow_private_addresses=True,
             retry_schedule=RETRY_SCHEDULE,
@@ -107,6 +109,6 @@ class World:
                 "environment": "sandbox", "realm_id": realm, "refresh_token": refresh_token,
                 "base_url": self.quickbooks.base_url, "authorize_url": self.quickbooks.authorize_url,
                 "token_url": self.quickbooks.token_url, "revoke_url": self.quickbooks.revoke_url,
-                "recovery_lookups": RECOVERY_LOOKUPS,
+                "recovery_lookups": RECOVERY_LOOKUPS, **({"tax_item": "VAT"} if tenant_id == BILLING else {}),
             },
         )  # fmt: skip

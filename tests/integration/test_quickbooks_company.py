@@ -73,7 +73,7 @@ async def test_check_reads_the_company_and_writes_nothing(desk: Desk) -> None:
     )  # fmt: skip
     assert account.details == {
         "realm_id": desk.intuit.realm_id, "environment": "sandbox", "country": "GB", "home_currency": "GBP",
-        "multicurrency": "off",
+        "multicurrency": "off", "custom_numbers": "off",
     }  # fmt: skip
     assert desk.intuit.calls_of(CREATE) == []
 

@@ -11,6 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from connectors import errors
 from connectors.errors import ConnectorError, DuplicateRefusedError
 from connectors.http import Reply
+from connectors.invoice_errors import NumberTakenError
 from connectors.quickbooks.faults import error_in, faults_in
 from connectors.quickbooks.privacy import LONGEST, scrub, texts_in
 from connectors.testing.quickbooks_wire import gateway_fault, xml_fault
@@ -72,7 +73,7 @@ def test_every_shape_is_read_under_any_status(shape: str, status: int) -> None:
         (400, 4000, errors.LookupImpossibleError), (400, 4001, errors.LookupImpossibleError),
         (400, 4002, errors.LookupImpossibleError), (400, 5010, errors.ProviderError),
         (403, 5020, errors.PermissionRefusedError), (400, 5030, errors.PermissionRefusedError),
-        (400, 6000, errors.RejectedError), (400, 6080, errors.MissingFieldsError), (400, 6140, errors.RejectedError),
+        (400, 6000, errors.RejectedError), (400, 6080, errors.MissingFieldsError), (400, 6140, NumberTakenError),
         (403, 6190, errors.AccountBlockedError), (400, 6210, errors.RejectedError),
         (400, 6240, errors.DuplicateRefusedError), (400, 6250, errors.StaleRecordError),
         (500, 10000, errors.ProviderError), (400, 10000, errors.ProviderError),

@@ -1,0 +1,205 @@
+"""What is sent to QuickBooks for an invoice, to the last cent, and what its rows say. Pure.
+
+https://developer.intuit.com/app/developer/qbo/docs/api/accounting/all-entities/invoice. Each line goes with its whole
+amount; quantity and price go beside it only where their product is that amount exactly (error 6070), else the quantity
+stands in the description. What is taken off goes as lines below zero, each with its own words.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Context, Decimal
+from typing import Any
+
+from connectors.errors import AmountInexactError, RejectedError, UnexpectedResponseError
+from connectors.invoices import Invoice, InvoiceCandidate, InvoiceLine, InvoiceStatus, short_number
+from connectors.money import MoneyError, exact, parse, text
+from connectors.quickbooks.customers import marker_in, marker_of, moment_of
+from connectors.quickbooks.items import Booked
+from connectors.quickbooks.names import clean, shorten
+from connectors.quickbooks.queries import is_writable
+
+NUMBER, DESCRIPTION, NOTE = 21, 4000, 4000
+"""Characters that fit."""
+MOST_LINES = 750
+"""Lines of one invoice."""
+_CENT = Decimal("0.01")
+"""What QuickBooks keeps of an amount, whatever the currency has."""
+_PRICE_PLACES = 7
+_MARK = 8
+_WIDE = Context(prec=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxRules:
+    """How lines are taxed: the code of each, how it is reckoned outside the United States, and the tax's sum."""
+
+    code: str = ""
+    calculation: str = ""
+    total: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceDraft:
+    """The body of a create, and in words without personal data what was left out or altered."""
+
+    body: Mapping[str, Any] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+def filed_number(invoice: Invoice) -> str:
+    """Return the DocNumber: the platform's number, cut where it is longer than QuickBooks takes.
+
+    It is what an invoice is searched for by, so that it has no letter which a query cannot hold.
+    """
+    number = invoice.number or invoice.invoice_id
+    if is_writable(number) and number.strip():
+        return short_number(number, NUMBER)
+    mark = hashlib.sha256(number.encode("utf-8", "surrogatepass")).hexdigest()[:_MARK]
+    plain = " ".join("".join(letter if is_writable(letter) else " " for letter in number).split())
+    return f"{plain[: NUMBER - _MARK - 1].rstrip()}~{mark}"
+
+
+def check_invoice(invoice: Invoice) -> None:
+    """Refuse what QuickBooks cannot hold. Raises RejectedError, AmountInexactError."""
+    amounts = [line.amount for line in invoice.lines]
+    amounts += [part.amount for part in (*invoice.discounts, *invoice.credits)]
+    amounts += [part.amount for part in invoice.taxes]
+    if not invoice.lines or len(amounts) > MOST_LINES:
+        raise RejectedError(f"{len(amounts)} lines: QuickBooks takes 1 to {MOST_LINES}, and none may be left out")
+    for amount in amounts:
+        _amount(amount, invoice.currency)
+
+
+def draft_invoice(
+    invoice: Invoice, *, customer_record: str, today: date, booked: Booked, tax: TaxRules, currency: str = ""
+) -> InvoiceDraft:
+    """Return what to send. The same arguments give the same body. `currency` is for companies with several."""
+    lines = [
+        _line(_described(line, invoice.currency), line.amount, item, tax, invoice.currency, priced=line)
+        for line, item in zip(invoice.lines, booked.lines, strict=True)
+    ]
+    for item, reductions in ((booked.discount, invoice.discounts), (booked.credit, invoice.credits)):
+        lines += [
+            _line(clean(each.description, colons=True), each.amount.copy_negate(), item, tax, invoice.currency)
+            for each in reductions
+        ]
+    if booked.tax:
+        lines += [
+            _line(clean(each.description, colons=True) or "Tax", each.amount, booked.tax, tax, invoice.currency)
+            for each in invoice.taxes
+        ]
+    body: dict[str, Any] = {
+        "CustomerRef": {"value": customer_record},
+        "DocNumber": filed_number(invoice),
+        "TxnDate": (invoice.issued_on or today).isoformat(),
+        "Line": lines,
+    }
+    warnings = list(booked.warnings)
+    if invoice.due_on is not None:
+        body["DueDate"] = invoice.due_on.isoformat()
+    if currency:
+        body["CurrencyRef"] = {"value": currency}
+    if tax.calculation:
+        body["GlobalTaxCalculation"] = tax.calculation
+    if tax.total is not None:
+        body["TxnTaxDetail"] = {"TotalTax": _amount(tax.total, invoice.currency)}
+    marker = marker_of(invoice.reference)
+    if len(marker) <= NOTE:
+        body["PrivateNote"] = marker
+    else:
+        warnings.append("marker omitted: the invoice's id is too long")
+    return InvoiceDraft(body=body, warnings=tuple(warnings))
+
+
+def read_invoice(row: Mapping[str, Any], *, home_currency: str, reference: str = "") -> InvoiceCandidate:
+    """Read an invoice's row. A void one has kept its number, and all its amounts are zero.
+
+    Raises UnexpectedResponseError where it has no readable total.
+    """
+    total, balance = _sum(row, "TotalAmt"), _sum(row, "Balance", Decimal(0))
+    customer, currency, meta = row.get("CustomerRef"), row.get("CurrencyRef"), row.get("MetaData")
+    link = row.get("InvoiceLink")
+    number, note = row.get("DocNumber"), row.get("PrivateNote")
+    status = InvoiceStatus.OPEN
+    if not total and all(not _sum(line, "Amount", Decimal(0)) for line in _lines(row)):
+        status = InvoiceStatus.VOID
+    elif not balance and total:
+        status = InvoiceStatus.PAID
+    return InvoiceCandidate(
+        provider_entity_id=str(row["Id"]),
+        number=number if isinstance(number, str) else "",
+        total=total,
+        currency=_value(currency).upper() or home_currency,
+        customer_record=_value(customer) or None,
+        status=status,
+        marker=marker_in(note, wanted=reference) if isinstance(note, str) else None,
+        url=link if isinstance(link, str) and link.startswith("https://") else "",
+        created_at=moment_of(meta.get("CreateTime")) if isinstance(meta, Mapping) else None,
+    )
+
+
+def is_paid(row: Mapping[str, Any]) -> bool:
+    """Whether anything was paid of an invoice."""
+    return _sum(row, "Balance", Decimal(0)) != _sum(row, "TotalAmt")
+
+
+def _line(
+    description: str, amount: Decimal, item: str, tax: TaxRules, currency: str, *, priced: InvoiceLine | None = None
+) -> dict[str, Any]:
+    detail: dict[str, Any] = {"ItemRef": {"value": item}}
+    if priced is not None and _is_product(priced):
+        detail |= {"Qty": priced.quantity, "UnitPrice": priced.unit_price}
+    if tax.code:
+        detail["TaxCodeRef"] = {"value": tax.code}
+    line = {"DetailType": "SalesItemLineDetail", "Amount": _amount(amount, currency), "SalesItemLineDetail": detail}
+    return line | ({"Description": shorten(description, DESCRIPTION)} if description else {})
+
+
+def _described(line: InvoiceLine, currency: str) -> str:
+    """Return a line's words, with what its amount alone does not tell."""
+    said = clean(line.description, colons=True)
+    if line.quantity != 1 and not _is_product(line):
+        said += f" x {line.quantity.normalize():f}"
+    return f"{said}, less {text(line.discount, currency)}" if line.discount else said
+
+
+def _is_product(line: InvoiceLine) -> bool:
+    """Whether quantity and price say the amount exactly, with digits that QuickBooks keeps."""
+    if line.unit_price is None:
+        return False
+    digits = (line.quantity.normalize().as_tuple().exponent, line.unit_price.normalize().as_tuple().exponent)
+    short = all(isinstance(each, int) and each >= -_PRICE_PLACES for each in digits)
+    return short and _WIDE.multiply(line.quantity, line.unit_price) == line.amount
+
+
+def _amount(amount: Decimal, currency: str) -> Decimal:
+    """Return an amount as it is sent. Raises AmountInexactError where QuickBooks would round it without a word."""
+    try:
+        whole = exact(amount, currency)
+    except MoneyError as error:
+        raise AmountInexactError(str(error)) from error
+    if whole != _WIDE.quantize(whole, _CENT):
+        raise AmountInexactError(f"{amount:f} {currency}: QuickBooks keeps two decimal places, and would round it")
+    return whole
+
+
+def _lines(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    lines = row.get("Line")
+    return [line for line in lines if isinstance(line, Mapping)] if isinstance(lines, list) else []
+
+
+def _sum(row: Mapping[str, Any], name: str, absent: Decimal | None = None) -> Decimal:
+    value = row.get(name)
+    if value is None and absent is not None:
+        return absent
+    try:
+        return parse(value)
+    except MoneyError as error:
+        raise UnexpectedResponseError(f"an invoice in the answer has no readable {name}") from error
+
+
+def _value(reference: object) -> str:
+    value = reference.get("value") if isinstance(reference, Mapping) else None
+    return value if isinstance(value, str) else ""

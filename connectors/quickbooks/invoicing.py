@@ -1,0 +1,266 @@
+"""Invoices in QuickBooks: found by number, created once under a request id, voided."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from connectors.base import Host
+from connectors.errors import (
+    ConfigurationError,
+    ConnectorError,
+    LookupImpossibleError,
+    NotOfferedError,
+    OutcomeUnknownError,
+    ProviderError,
+    RejectedError,
+    StaleCustomerError,
+    StaleRecordError,
+)
+from connectors.invoice_errors import CurrencyRefusedError, InvoicePaidError, StaleItemError, TaxCodeMissingError
+from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceStatus
+from connectors.models import CreateIntent
+from connectors.quickbooks import queries
+from connectors.quickbooks.client import QuickBooksApi, Row, before_writing, record_in
+from connectors.quickbooks.company import REFUSED, UNITED_STATES, Company
+from connectors.quickbooks.config import QuickBooksConfig
+from connectors.quickbooks.customers import emails_in
+from connectors.quickbooks.faults import BUSINESS_RULE, NOT_FOUND, STALE_TOKEN, NoSuchPageError
+from connectors.quickbooks.invoices import (
+    InvoiceDraft,
+    TaxRules,
+    draft_invoice,
+    filed_number,
+    is_paid,
+    read_invoice,
+)
+from connectors.quickbooks.items import Items
+from connectors.quickbooks.lookup import CLOCK_SLACK, CustomerFinder
+from connectors.quickbooks.names import same_name
+
+LINK = "invoiceLink"
+TAXED, UNTAXED = "TAX", "NON"
+"""The two codes that lines have in the United States."""
+EXCLUDED, NOT_APPLICABLE = "TaxExcluded", "NotApplicable"
+REPEATED = timedelta(seconds=1.5)
+"""A create that began so long ago has been sent before, or loses nothing by looking once more."""
+_VOIDS = 3
+
+
+class Invoicing:
+    """The invoices of one connection."""
+
+    def __init__(
+        self, config: QuickBooksConfig, host: Host, api: QuickBooksApi, company: Company, finder: CustomerFinder
+    ) -> None:
+        self._config, self._host, self._api, self._company, self._finder = config, host, api, company, finder
+        self._items = Items(config, host, api)
+
+    # Finding ---------------------------------------------------------------------------------------------------
+
+    async def find(
+        self, invoice: Invoice, customer_record: str, intent: CreateIntent | None
+    ) -> Sequence[InvoiceCandidate]:
+        """Return all invoices with this number; with an intent also the customer's that were made since it began.
+
+        Raises NotOfferedError where the company answers for its customers, and refuses to for its invoices.
+        """
+        try:
+            rows = await self._api.rows("Invoice", queries.equal("DocNumber", filed_number(invoice)))
+        except REFUSED as error:
+            raise await self._not_offered(customer_record, error) from error
+        if intent is not None:
+            rows += await self._recent(customer_record, intent)
+        found = {row["Id"]: await self._candidate(row, invoice) for row in rows}
+        return [
+            each for each in found.values()
+            if each.number == filed_number(invoice) or each.marker == invoice.reference
+        ]  # fmt: skip
+
+    async def _recent(self, customer_record: str, intent: CreateIntent) -> list[Row]:
+        """Search what was made for the customer since the create began: the mark is found under another number too."""
+        since = queries.since("MetaData.CreateTime", intent.started_at - CLOCK_SLACK)
+        try:
+            return await self._api.rows("Invoice", queries.equal("CustomerRef", customer_record), since)
+        except LookupImpossibleError:
+            return []  # the number has answered; this was a second way to the same record
+
+    async def _candidate(self, row: Row, invoice: Invoice | None = None) -> InvoiceCandidate:
+        home = (await self._company.books()).home_currency
+        return read_invoice(row, home_currency=home, reference=invoice.reference if invoice else "")
+
+    async def _not_offered(self, customer_record: str, error: ConnectorError) -> NotOfferedError:
+        """Return the error for a company without invoices, once it has proven that it is there for its customers.
+
+        Raises what is wrong with the company itself.
+        """
+        with before_writing("the customer"):
+            await self._finder.by_id(customer_record)
+        return NotOfferedError(
+            f"QuickBooks does not answer for invoices: {error.detail or error}", provider_code=error.provider_code,
+            provider_request_id=error.provider_request_id,
+        )  # fmt: skip
+
+    async def get(self, record: str) -> InvoiceCandidate | None:
+        """Return an invoice by its Id, or None: Ids are digits, so other text is no invoice's."""
+        row = await self._row(record)
+        return None if row is None else await self._candidate(row)
+
+    async def _row(self, record: str) -> Row | None:
+        if not (record.isascii() and record.isdigit() and len(record) <= 20):
+            return None
+        include = LINK if self._config.payment_link else ""
+        try:
+            return record_in(await self._api.read(f"invoice/{record}", include=include), "Invoice")
+        except StaleRecordError as error:
+            if error.provider_code != str(NOT_FOUND):
+                raise
+            return None
+
+    # Creating --------------------------------------------------------------------------------------------------
+
+    async def create(self, invoice: Invoice, customer_record: str, intent: CreateIntent) -> CreatedInvoice:
+        """Create the invoice with one POST."""
+        before = await self._made_before(invoice, customer_record, intent)
+        if before is not None:
+            return CreatedInvoice(record=before)
+        draft = await self._draft(invoice, customer_record, intent)
+        try:
+            row = record_in(await self._api.write("invoice", draft.body, request_id=intent.key), "Invoice")
+        except (StaleRecordError, RejectedError, ConfigurationError, NoSuchPageError) as error:
+            raise await self._explained(error, invoice, customer_record) from error
+        made = await self._candidate(row, invoice)
+        if made.marker != invoice.reference and made.number != filed_number(invoice):
+            raise OutcomeUnknownError(f"QuickBooks answered the create with another invoice, {row['Id']}")
+        warnings = draft.warnings
+        if self._config.payment_link:
+            made, warnings = await self._linked(made, warnings)
+        return CreatedInvoice(record=made, warnings=warnings)
+
+    async def _made_before(
+        self, invoice: Invoice, customer_record: str, intent: CreateIntent
+    ) -> InvoiceCandidate | None:
+        """Return what an earlier sending of this very create has made, if it can be seen.
+
+        The request id alone would do, if Intuit said for how long it remembers one: two invoices with one number are
+        no error to QuickBooks, as two customers with one name are.
+        """
+        if self._host.now() - intent.started_at < REPEATED:
+            return None
+        found = await self.find(invoice, customer_record, intent)
+        return next((each for each in found if each.marker == invoice.reference), None)
+
+    async def _draft(self, invoice: Invoice, customer_record: str, intent: CreateIntent) -> InvoiceDraft:
+        """Find out what the body needs. Whatever fails here has written nothing of the invoice."""
+        several = await self._company.multicurrency()
+        home = (await self._company.books()).home_currency
+        if not several and home and home != invoice.currency:
+            raise CurrencyRefusedError(
+                f"the invoice is in {invoice.currency}, and the company keeps its books in {home} alone"
+            )
+        tax = await self._tax(invoice)
+        booked = await self._items.of(invoice, seed=intent.key)
+        draft = draft_invoice(
+            invoice, customer_record=customer_record, today=intent.started_at.date(), booked=booked, tax=tax,
+            currency=invoice.currency if several else "",
+        )  # fmt: skip
+        return await self._addressed(draft, customer_record)
+
+    async def _tax(self, invoice: Invoice) -> TaxRules:
+        """Return how lines are taxed, as the settings and the company have it."""
+        taxed = bool(invoice.tax) and not self._config.tax_item
+        named = self._config.tax_code if taxed else self._config.untaxed_code
+        if await self._company.country() == UNITED_STATES:
+            code = named or (TAXED if taxed else UNTAXED)
+            return TaxRules(code=code, total=invoice.tax if taxed else None)
+        if named:
+            return TaxRules(code=await self._tax_code(named), calculation=EXCLUDED)
+        if taxed or (await self._company.books()).sales_tax:
+            setting = "tax_code" if taxed else "untaxed_code"
+            raise TaxCodeMissingError(f"the company keeps VAT or sales tax, and {setting} is not set")
+        return TaxRules(calculation=NOT_APPLICABLE)
+
+    async def _tax_code(self, named: str) -> str:
+        """Return the Id of a tax code: people see names, lines take Ids."""
+        if named.isascii() and named.isdigit():
+            return named
+        with before_writing("the company's tax codes"):
+            rows = await self._api.rows("TaxCode")
+        found = [str(row["Id"]) for row in rows if same_name(str(row.get("Name") or ""), named)]
+        if len(found) != 1:
+            raise TaxCodeMissingError(f"the company has no tax code {named!r}")
+        return found[0]
+
+    async def _addressed(self, draft: InvoiceDraft, customer_record: str) -> InvoiceDraft:
+        """Add whom to send it to, and how it may be paid, where the settings say so."""
+        if not (self._config.email_invoices or self._config.payment_link):
+            return draft
+        body = dict(draft.body)
+        with before_writing("the customer's address"):
+            row = await self._finder.by_id(customer_record)
+        address = next(iter(emails_in(row or {})), "")
+        if self._config.payment_link:
+            body |= {"AllowOnlineCreditCardPayment": True, "AllowOnlineACHPayment": True}
+        if address:
+            body["BillEmail"] = {"Address": address}
+            if self._config.email_invoices:
+                body["EmailStatus"] = "NeedToSend"
+            return InvoiceDraft(body=body, warnings=draft.warnings)
+        told = "not to be mailed: the customer has no e-mail address in QuickBooks"
+        return InvoiceDraft(body=body, warnings=(*draft.warnings, told))
+
+    async def _linked(
+        self, made: InvoiceCandidate, warnings: tuple[str, ...]
+    ) -> tuple[InvoiceCandidate, tuple[str, ...]]:
+        """Read the invoice's link. The invoice is made by now: it must not fail for the link's sake."""
+        try:
+            found = await self.get(made.provider_entity_id)
+        except ConnectorError as error:
+            return made, (*warnings, f"the payment link could not be read: {error.code}")
+        if found is None or not found.url:
+            return made, (*warnings, "no payment link: QuickBooks Payments is off, or the customer has no address")
+        return found, warnings
+
+    async def _explained(self, error: ConnectorError, invoice: Invoice, customer_record: str) -> ConnectorError:
+        """Return what a refusal means. It is definite: nothing was written."""
+        code, request_id = error.provider_code, error.provider_request_id
+        if isinstance(error, ConfigurationError | NoSuchPageError):
+            return error if code else await self._not_offered(customer_record, error)
+        about_currency = code == str(BUSINESS_RULE)
+        if not about_currency and not isinstance(error, StaleRecordError):
+            return error
+        with before_writing("the customer"):
+            customer = await self._finder.by_id(customer_record)
+        if customer is None or customer.get("Active") is False:
+            return StaleCustomerError(error.detail, provider_code=code, provider_request_id=request_id)
+        if about_currency:
+            reference = customer.get("CurrencyRef")
+            billed = str(reference.get("value") or "") if isinstance(reference, dict) else ""
+            if billed and billed != invoice.currency:
+                why = f"the invoice is in {invoice.currency}, and the customer is billed in {billed}"
+                return CurrencyRefusedError(why, provider_code=code, provider_request_id=request_id)
+            return error
+        await self._items.forget(invoice)
+        return StaleItemError(error.detail, provider_code=code, provider_request_id=request_id)
+
+    # Voiding ---------------------------------------------------------------------------------------------------
+
+    async def void(self, record: str) -> None:
+        """Void the invoice; one that is void already is left alone, one of which something was paid is not touched."""
+        failure: ProviderError | None = None
+        for _ in range(_VOIDS):
+            row = await self._row(record)
+            if row is None:
+                raise StaleRecordError(f"QuickBooks has no invoice {record}", provider_code=str(NOT_FOUND))
+            if (await self._candidate(row)).status is InvoiceStatus.VOID:
+                return
+            if is_paid(row):
+                raise InvoicePaidError(f"a payment was taken for invoice {record} in QuickBooks")
+            change = {"Id": row["Id"], "SyncToken": row.get("SyncToken", "0"), "sparse": True}
+            try:
+                await self._api.write("invoice", change, operation="void")
+            except ProviderError as error:
+                if error.provider_code != str(STALE_TOKEN):
+                    raise
+                failure = error  # a bookkeeper has just changed it: read again
+            else:
+                return
+        raise failure or AssertionError("the loop returns or fails")
