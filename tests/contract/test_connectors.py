@@ -43,7 +43,7 @@ class TestNomodWithMarker(ConnectorContract):
         await super().test_rule(name, kit, quality)
 
 
-class TestQuickBooks(ConnectorContract):
+class TestQuickBooks(InvoiceContract):
     @pytest.fixture
     def harness(self) -> type[QuickBooksHarness]:
         return QuickBooksHarness
