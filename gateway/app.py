@@ -80,7 +80,7 @@ class Gateway:
         self._sleep, self._tracing = sleep, tracing
         self._store = store
         self._stack = AsyncExitStack()
-        self._runner: Runner | None = None
+        self._runner: web.AppRunner | None = None
         self._door: Door | None = None
         self._read: tuple[int, float] = (-1, 0.0)
 
@@ -154,6 +154,8 @@ class Gateway:
                 max_body_bytes=settings.max_body_bytes, wake=worker.arrived if worker is not None else nobody,
             )  # fmt: skip
             await self._listen(self._door)
+        elif settings.worker_port is not None:
+            await self._show_health(settings.worker_port)
 
     async def _start_worker(self, store: Store, registry: Registry, metrics: Metrics, owner: str) -> Worker:
         settings, now = self.settings, self._now
@@ -194,19 +196,23 @@ class Gateway:
         self._stack.push_async_callback(watch.stop)
 
     async def _listen(self, door: Door) -> None:
-        router = self.app.router
-        router.add_get("/healthz", health.healthz)
-        router.add_get("/readyz", health.readyz)
-        router.add_get("/metrics", health.metrics)
-        router.add_route("*", "/webhooks/{source}", door.receive_routed)
+        health.register(self.app)
+        self.app.router.add_route("*", "/webhooks/{source}", door.receive_routed)
         routes.register(self.app)
         oauth.register(self.app)
         console.register(self.app)
-        self._runner = Runner(self.app, door)
-        await self._runner.setup()
-        self._stack.push_async_callback(self._runner.cleanup)
-        site = web.TCPSite(self._runner, self.settings.host, self.settings.port, backlog=1024, reuse_address=True)
-        await site.start()
+        await self._open(Runner(self.app, door), self.settings.port)
+
+    async def _show_health(self, port: int) -> None:
+        """Listen for those who watch a process that only works."""
+        health.register(self.app)
+        await self._open(web.AppRunner(self.app, access_log=None), port)
+
+    async def _open(self, runner: web.AppRunner, port: int) -> None:
+        self._runner = runner
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, self.settings.host, port, backlog=1024, reuse_address=True).start()
 
     async def _housekeep(self, registry: Registry, access: Access, quarantine: Quarantine) -> None:
         store, moment = self.app[keys.STORE], asyncio.get_running_loop().time()

@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    worker_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port on which `ledgergate worker` answers `/healthz`, `/readyz` and `/metrics`; without it, it "
+        "listens on nothing.",
+    )
     public_url: str | None = Field(
         None,
         description="The address under which senders and browsers reach the gateway, such as `https://hooks.example`.",

@@ -61,7 +61,7 @@ async def _main(settings: "Settings", *, serve: bool, work: bool) -> None:
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stopping.set)
     gateway = Gateway(settings, serve=serve, work=work)
-    async with _started(gateway, settings):
+    async with _started(gateway, settings.host, settings.port if serve else settings.worker_port):
         settled()
         if gateway.new_admin_key is not None:
             sys.stderr.write(f"Admin API key, shown this once: {gateway.new_admin_key}\n")
@@ -70,14 +70,14 @@ async def _main(settings: "Settings", *, serve: bool, work: bool) -> None:
         if serve and gateway.new_admin_key is not None:
             sys.stderr.write("Open the console and log in with this key: it leads through the set-up.\n")
         sys.stderr.flush()
-        log.info("started", url=gateway.url if serve else None, worker=work)
+        log.info("started", url=gateway.url if gateway.port else None, worker=work)
         await stopping.wait()
         log.info("stopping")
     log.info("stopped")
 
 
 @contextlib.asynccontextmanager
-async def _started(gateway: Any, settings: "Settings") -> Any:
+async def _started(gateway: Any, host: str, port: int | None) -> Any:
     """Enter the gateway; an address that cannot be listened on is told as such."""
     from gateway.errors import ListenError
 
@@ -86,7 +86,7 @@ async def _started(gateway: Any, settings: "Settings") -> Any:
     except OSError as error:
         if error.errno not in _REFUSED and not isinstance(error, socket.gaierror):
             raise
-        msg = f"{settings.host}:{settings.port}: {error.strerror or 'refused'}"
+        msg = f"{host}:{port}: {error.strerror or 'refused'}"
         raise ListenError(msg) from None
     try:
         yield

@@ -14,6 +14,13 @@ READY_SECONDS = 3.0
 MAX_WAITING = 4096
 
 
+def register(app: web.Application) -> None:
+    """Add the routes."""
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+
+
 async def healthz(request: web.Request) -> web.Response:
     """Answer 200 as long as the process can answer at all."""
     del request
