@@ -31,7 +31,7 @@ class Upkeep:
 
     async def turn(self) -> None:
         """Do what is due, unless another process does. One part that fails does not keep the others from it."""
-        if not await self._store.take_lease("upkeep", owner=self._owner, now=self._now(), lease=LEASE):
+        if not await self._hold():
             return
         await self.prune()
         for name, live in list(self._registry.connections.items()):
@@ -80,4 +80,8 @@ class Upkeep:
         if self._now() - since < DRIFT_EVERY:
             return
         await self._store.put_fact(owner, LAST_DRIFT, self._now().isoformat(), now=self._now())
-        await DriftScan(store=self._store, now=self._now).run(live)
+        await DriftScan(store=self._store, now=self._now).run(live, page_done=self._hold)
+
+    async def _hold(self) -> bool:
+        """Take or keep the turn, which a long scan holds for as long as it lasts; return whether it is ours."""
+        return await self._store.take_lease("upkeep", owner=self._owner, now=self._now(), lease=LEASE)

@@ -6,7 +6,7 @@ is there twice is reported. Nothing is changed by the scan itself.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -87,20 +87,27 @@ class DriftReport:
         return orjson.dumps({name: getattr(self, name) for name in self.__dataclass_fields__}).decode()
 
 
+PageDone = Callable[[], Awaitable[object]]
+
+
+async def _nothing() -> None:
+    """Nobody waits for a page."""
+
+
 class DriftScan:
     """Looks at every linked record of a connection."""
 
     def __init__(self, *, store: Store, now: Callable[[], datetime]) -> None:
         self._store, self._now = store, now
 
-    async def run(self, live: LiveConnection) -> DriftReport:
+    async def run(self, live: LiveConnection, *, page_done: PageDone = _nothing) -> DriftReport:
         """Scan one connection and keep the report, also of a scan that was cut.
 
-        Raises ConnectorError kinds when the provider fails.
+        `page_done` is awaited now and then: a scan may take hours. Raises ConnectorError kinds when the provider fails.
         """
         report = DriftReport(connection=live.row.name, begun_at=self._now())
         try:
-            await self._all(live.usable(), report)
+            await self._all(live.usable(), report, page_done)
         except ConnectorError as error:
             report.error = error.code
             raise
@@ -114,7 +121,7 @@ class DriftScan:
             )  # fmt: skip
         return report
 
-    async def _all(self, connector: Connector[Any], report: DriftReport) -> None:
+    async def _all(self, connector: Connector[Any], report: DriftReport, page_done: PageDone) -> None:
         cursor: str | None = None
         seen: dict[str, str] = {}
         while reads_by_id(connector):
@@ -124,6 +131,7 @@ class DriftScan:
             )  # fmt: skip
             for mapping in page.items:
                 await self._look(connector, mapping, report, seen)
+            await page_done()
             cursor = page.next_cursor
             if cursor is None:
                 break

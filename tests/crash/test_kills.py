@@ -16,9 +16,11 @@ ELSEWHERE = {
     # One transaction each, asked for by a person or a command, who sees that it failed and repeats it.
     "add_key": "an operator's request",
     "cancel_job": "an operator's request",
+    "delete_channel": "an operator's request",
     "delete_mapping": "an operator's request",
     "delete_source": "an operator's request",
     "delete_tokens": "an operator's request",
+    "put_channel": "an operator's request",
     "put_connection": "an operator's request",
     "put_mapping": "an operator's request",
     "put_source": "an operator's request",
@@ -36,10 +38,11 @@ ELSEWHERE = {
     "put_meta": "facts of the installation, written at its first start",
     "release_jobs": "a stop that is killed leaves jobs to the end of their lease, as every other kill does",
     "roll_up_delivery": "works out a status again",
+    "settle_alert_message": "an alert that was sent and not settled is sent again (tests/integration/test_alerts.py)",
     "touch_keys": "when API keys were last used",
 }
 """Writing methods that the traffic need not reach, each with the reason. A new method has to be put somewhere."""
-SOMETIMES = {"extend_leases", "note_activity", "put_meta", "retry_job", "touch_keys"}
+SOMETIMES = {"extend_leases", "note_activity", "put_meta", "retry_job", "touch_keys", "write_alerts"}
 """Those that a run may reach or not, by how long it takes."""
 SHARED = ("add_delivery", "claim_jobs", "settle_dispatch", "begin_intent", "refuse_intent", "settle", "save_tokens")
 """Methods around which one of two processes is killed while the other lives on."""

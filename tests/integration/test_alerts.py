@@ -331,6 +331,31 @@ async def test_a_store_in_trouble_stops_the_watch_for_that_turn_only(rig: Rig, h
     assert len({each["id"] for each in hook.taken}) == 1
 
 
+async def test_a_process_that_dies_between_writing_and_sending_loses_no_alert(rig: Rig, hook: Endpoint) -> None:
+    """Dead before the write: the next one sees the same. Dead after it: the next one sends what was written."""
+    await rig.add_nomod()
+    await rig.pause(NOMOD)
+    whole = rig.store.write_alerts
+
+    async def dies_before(*_args: Any, **_more: Any) -> int:
+        raise StoreUnavailableError("killed")
+
+    async def dies_after(*args: Any, **more: Any) -> int:
+        await whole(*args, **more)
+        raise StoreUnavailableError("killed")
+
+    for death, waiting in ((dies_before, 0), (dies_after, 1)):
+        rig.store.write_alerts = death  # type: ignore[method-assign]
+        with pytest.raises(StoreUnavailableError):
+            await look(rig)
+        assert len((await rig.store.list_alert_messages()).items) == waiting
+        assert hook.taken == []
+    await rig.restart()
+    await look(rig)
+    await look(rig, after=5)
+    assert hook.told == [("alert.opened", "connection_paused", 1)]
+
+
 async def test_what_happened_is_seen_in_the_metrics(rig: Rig, hook: Endpoint) -> None:
     await rig.add_nomod()
     await rig.pause(NOMOD)
