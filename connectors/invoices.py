@@ -59,6 +59,15 @@ class TaxLine:
         _decimals(self.amount, *([] if self.rate is None else [self.rate]))
 
 
+class Document(StrEnum):
+    """What is booked."""
+
+    INVOICE = "invoice"
+    """It asks for a payment."""
+    RECEIPT = "receipt"
+    """Money that was taken already: a gift, for example. Only for connectors that say `books_receipts`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoice:
     """The canonical invoice, as read from a source: decimals only. Its `repr` shows ids and sums.
@@ -77,6 +86,7 @@ class Invoice:
     lines: tuple[InvoiceLine, ...]
     total: Decimal
     amount_due: Decimal
+    document: Document = Document.INVOICE
     number: str = ""
     issued_on: date | None = None
     due_on: date | None = None
@@ -168,6 +178,9 @@ class InvoiceSync(ABC):
     Each raises ConnectorError kinds: StaleCustomerError when the provider says that the customer's record is gone,
     NotOfferedError when the account has no API for invoices at all.
     """
+
+    books_receipts: bool = False
+    """Whether receipts are booked too, which are `Document.RECEIPT`. Set on the instance where a setting decides."""
 
     def filed_number(self, invoice: Invoice) -> str:
         """Return the number under which the invoice is filed with the provider: deterministic, short enough. Pure.

@@ -64,6 +64,12 @@ class LiveConnection:
         return wants and isinstance(self.connector, InvoiceSync)
 
     @property
+    def books_receipts(self) -> bool:
+        """Whether gifts are booked here too, and not their givers alone."""
+        wants = not self.row.settings.get("invoice_sync", {}).get("customer_only")
+        return wants and isinstance(self.connector, InvoiceSync) and self.connector.books_receipts
+
+    @property
     def makes_links(self) -> bool:
         """Whether payment links can be asked for here."""
         return isinstance(self.connector, PaymentLinks)

@@ -101,7 +101,9 @@ def _there(world: World, mapping: EntityMapping) -> Collection[str]:
         return world.nomod.customers if nomod else world.intuit.customers
     if mapping.entity_type == "payment_link":
         return world.nomod.links if nomod else world.intuit.invoices
-    return world.nomod.invoices if nomod else world.intuit.invoices
+    if nomod:
+        return world.nomod.invoices
+    return {*world.intuit.invoices, *(f"receipt:{key}" for key in world.intuit.sales_receipts)}
 
 
 def _check_invoices(world: World, linked: Iterable[EntityMapping]) -> None:

@@ -63,10 +63,11 @@ def made_in_quickbooks(intuit: QuickBooksSimulator) -> Mapping[str, list[str]]:
 
 
 def invoices_in_quickbooks(intuit: QuickBooksSimulator) -> Mapping[str, list[str]]:
-    """Return the platform's invoice → those that were made for it, by their mark; no void ones, which have lost it."""
+    """Return what was billed or given → what was made for it, by the mark; no void ones, which have lost it."""
     made: dict[str, list[str]] = defaultdict(list)
     for company in intuit.companies.values():
-        for key, record in company.shelves["Invoice"].records.items():
+        shelves = [company.shelves[name].records for name in ("Invoice", "SalesReceipt")]
+        for key, record in [item for records in shelves for item in records.items()]:
             reference = marker_in(str(record.get("PrivateNote", "")))
             if reference is not None:
                 made[reference.partition(":")[2]].append(key)

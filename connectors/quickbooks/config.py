@@ -28,6 +28,15 @@ class Multicurrency(StrEnum):
     OFF = "off"
 
 
+class Gifts(StrEnum):
+    """Whether gifts, as Tithely tells of them, are booked."""
+
+    OFF = "off"
+    """Their givers become customers, and nothing else happens."""
+    SALES_RECEIPT = "sales_receipt"
+    """Each gift becomes a sales receipt of its giver."""
+
+
 # https://developer.intuit.com/app/developer/qbo/docs/learn/rest-api-features
 _API = {
     Environment.SANDBOX: "https://sandbox-quickbooks.api.intuit.com",
@@ -136,6 +145,20 @@ class QuickBooksConfig(ConnectorConfig):
     payment_link: bool = Field(
         default=False,
         description="Let invoices be paid online, and tell the platform the link, where QuickBooks Payments is on",
+    )
+    gifts: Gifts = Field(
+        Gifts.OFF,
+        description="What becomes of a gift through Tithely beside its giver: nothing (off), or a sales receipt",
+    )
+    gift_item: str = Field(
+        "",
+        max_length=500,
+        description="Item with which gifts are booked; empty for an item called Gift, or the fallback",
+    )
+    deposit_account: str = Field(
+        "",
+        max_length=500,
+        description="Account into which gifts are deposited, a bank account for example; empty for Undeposited Funds",
     )
     replay_seconds: float = Field(
         600.0,

@@ -18,7 +18,7 @@ from connectors.oauth import Consent, OAuthConsent
 from connectors.quickbooks.auth import TokenManager
 from connectors.quickbooks.client import QuickBooksApi, Row, record_in
 from connectors.quickbooks.company import Company
-from connectors.quickbooks.config import QuickBooksConfig
+from connectors.quickbooks.config import Gifts, QuickBooksConfig
 from connectors.quickbooks.consent import ConsentFlow
 from connectors.quickbooks.customers import Draft, candidate_of, draft_of, echoes
 from connectors.quickbooks.endpoint import TokenEndpoint
@@ -53,6 +53,7 @@ class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent, InvoiceSync
         self._api = QuickBooksApi(config, host, self._tokens)
         self._finder = CustomerFinder(config, self._api)
         self._company = Company(config, host, self._api)
+        self.books_receipts = config.gifts is Gifts.SALES_RECEIPT
         self._invoicing = Invoicing(config, host, self._api, self._company, self._finder)
         self._consent = ConsentFlow(config, endpoint, self._tokens, self._api)
 

@@ -184,7 +184,7 @@ _KNOWN: Mapping[int, str] = {
     10200: "the company was reset: its old records are gone, and so is what the mappings point to",
 }
 _HOLDER = re.compile(r"\b(?:Id|The customer ID is)\s*[=:]\s*(\d{1,20})\b", re.IGNORECASE)
-_NUMBERED = re.compile(r"TxnType\s*=\s*Invoice\b.*?TxnId\s*=\s*(\d{1,20})\b", re.IGNORECASE)
+_NUMBERED = re.compile(r"TxnType\s*=\s*(Invoice|SalesReceipt)\b.*?TxnId\s*=\s*(\d{1,20})\b", re.IGNORECASE)
 
 
 def classifier(private: Iterable[str] = ()) -> Callable[[Reply], ConnectorError | None]:
@@ -214,8 +214,10 @@ def _of_fault(fault: Fault, reply: Reply, private: tuple[str, ...]) -> Connector
         holder = _HOLDER.search(fault.detail)
         return DuplicateRefusedError(text, provider_entity_id=holder[1] if holder else None, provider_code=shown)
     if code == 6140:
-        holder = _NUMBERED.search(fault.detail)
-        return NumberTakenError(text, provider_entity_id=holder[1] if holder else None, provider_code=shown)
+        document = _NUMBERED.search(fault.detail)
+        prefix = "receipt:" if document and document[1].casefold() == "salesreceipt" else ""
+        named = f"{prefix}{document[2]}" if document else None
+        return NumberTakenError(text, provider_entity_id=named, provider_code=shown)
     kind = RateLimitedError if reply.status == 429 else _KINDS.get(code or 0) or _by_status(fault, reply.status)
     if kind is RateLimitedError:
         wait = wait or THROTTLE_SECONDS

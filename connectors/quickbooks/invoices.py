@@ -13,13 +13,16 @@ from decimal import Context, Decimal
 from typing import Any
 
 from connectors.errors import AmountInexactError, RejectedError, UnexpectedResponseError
-from connectors.invoices import Invoice, InvoiceCandidate, InvoiceLine, InvoiceStatus, short_number
+from connectors.invoices import Document, Invoice, InvoiceCandidate, InvoiceLine, InvoiceStatus, short_number
 from connectors.money import MoneyError, exact, parse, text
 from connectors.quickbooks.customers import marker_in, marker_of, moment_of
 from connectors.quickbooks.items import Booked
 from connectors.quickbooks.names import clean, shorten
 from connectors.quickbooks.queries import is_writable
 
+ENTITIES = {Document.INVOICE: "Invoice", Document.RECEIPT: "SalesReceipt"}
+RECEIPT = "receipt:"
+"""Before the Id of a sales receipt: an invoice may have the same Id."""
 NUMBER, DESCRIPTION, NOTE = 21, 4000, 4000
 """Characters that fit."""
 MOST_LINES = 750
@@ -97,8 +100,10 @@ def draft_invoice(
         "Line": lines,
     }
     warnings = list(booked.warnings)
-    if invoice.due_on is not None:
+    if invoice.due_on is not None and invoice.document is Document.INVOICE:
         body["DueDate"] = invoice.due_on.isoformat()
+    if booked.deposit:
+        body["DepositToAccountRef"] = {"value": booked.deposit}
     if currency:
         body["CurrencyRef"] = {"value": currency}
     if tax.calculation:
@@ -113,8 +118,10 @@ def draft_invoice(
     return InvoiceDraft(body=body, warnings=tuple(warnings))
 
 
-def read_invoice(row: Mapping[str, Any], *, home_currency: str, reference: str = "") -> InvoiceCandidate:
-    """Read an invoice's row. A void one has kept its number, and all its amounts are zero.
+def read_invoice(
+    row: Mapping[str, Any], document: Document, *, home_currency: str, reference: str = ""
+) -> InvoiceCandidate:
+    """Read the row of an invoice or a sales receipt. A void one has kept its number, and all its amounts are zero.
 
     Raises UnexpectedResponseError where it has no readable total.
     """
@@ -125,10 +132,10 @@ def read_invoice(row: Mapping[str, Any], *, home_currency: str, reference: str =
     status = InvoiceStatus.OPEN
     if not total and all(not _sum(line, "Amount", Decimal(0)) for line in _lines(row)):
         status = InvoiceStatus.VOID
-    elif not balance and total:
+    elif not balance:
         status = InvoiceStatus.PAID
     return InvoiceCandidate(
-        provider_entity_id=str(row["Id"]),
+        provider_entity_id=f"{RECEIPT if document is Document.RECEIPT else ''}{row['Id']}",
         number=number if isinstance(number, str) else "",
         total=total,
         currency=_value(currency).upper() or home_currency,

@@ -16,7 +16,7 @@ from connectors.errors import (
     StaleRecordError,
 )
 from connectors.invoice_errors import CurrencyRefusedError, InvoicePaidError, StaleItemError, TaxCodeMissingError
-from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceStatus
+from connectors.invoices import CreatedInvoice, Document, Invoice, InvoiceCandidate, InvoiceStatus
 from connectors.models import CreateIntent
 from connectors.quickbooks import queries
 from connectors.quickbooks.client import QuickBooksApi, Row, before_writing, record_in
@@ -25,6 +25,8 @@ from connectors.quickbooks.config import QuickBooksConfig
 from connectors.quickbooks.customers import emails_in
 from connectors.quickbooks.faults import BUSINESS_RULE, NOT_FOUND, STALE_TOKEN, NoSuchPageError
 from connectors.quickbooks.invoices import (
+    ENTITIES,
+    RECEIPT,
     InvoiceDraft,
     TaxRules,
     draft_invoice,
@@ -64,28 +66,29 @@ class Invoicing:
         Raises NotOfferedError where the company answers for its customers, and refuses to for its invoices.
         """
         try:
-            rows = await self._api.rows("Invoice", queries.equal("DocNumber", filed_number(invoice)))
+            rows = await self._api.rows(ENTITIES[invoice.document], queries.equal("DocNumber", filed_number(invoice)))
         except REFUSED as error:
             raise await self._not_offered(customer_record, error) from error
         if intent is not None:
-            rows += await self._recent(customer_record, intent)
-        found = {row["Id"]: await self._candidate(row, invoice) for row in rows}
+            rows += await self._recent(invoice, customer_record, intent)
+        found = {row["Id"]: await self._candidate(row, invoice.document, invoice.reference) for row in rows}
         return [
             each for each in found.values()
             if each.number == filed_number(invoice) or each.marker == invoice.reference
         ]  # fmt: skip
 
-    async def _recent(self, customer_record: str, intent: CreateIntent) -> list[Row]:
+    async def _recent(self, invoice: Invoice, customer_record: str, intent: CreateIntent) -> list[Row]:
         """Search what was made for the customer since the create began: the mark is found under another number too."""
         since = queries.since("MetaData.CreateTime", intent.started_at - CLOCK_SLACK)
         try:
-            return await self._api.rows("Invoice", queries.equal("CustomerRef", customer_record), since)
+            customer = queries.equal("CustomerRef", customer_record)
+            return await self._api.rows(ENTITIES[invoice.document], customer, since)
         except LookupImpossibleError:
             return []  # the number has answered; this was a second way to the same record
 
-    async def _candidate(self, row: Row, invoice: Invoice | None = None) -> InvoiceCandidate:
+    async def _candidate(self, row: Row, document: Document, reference: str = "") -> InvoiceCandidate:
         home = (await self._company.books()).home_currency
-        return read_invoice(row, home_currency=home, reference=invoice.reference if invoice else "")
+        return read_invoice(row, document, home_currency=home, reference=reference)
 
     async def _not_offered(self, customer_record: str, error: ConnectorError) -> NotOfferedError:
         """Return the error for a company without invoices, once it has proven that it is there for its customers.
@@ -102,14 +105,15 @@ class Invoicing:
     async def get(self, record: str) -> InvoiceCandidate | None:
         """Return an invoice by its Id, or None: Ids are digits, so other text is no invoice's."""
         row = await self._row(record)
-        return None if row is None else await self._candidate(row)
+        return None if row is None else await self._candidate(row, _document(record))
 
     async def _row(self, record: str) -> Row | None:
-        if not (record.isascii() and record.isdigit() and len(record) <= 20):
+        entity, key = ENTITIES[_document(record)], record.removeprefix(RECEIPT)
+        if not (key.isascii() and key.isdigit() and len(key) <= 20):
             return None
-        include = LINK if self._config.payment_link else ""
+        include = LINK if self._config.payment_link and not record.startswith(RECEIPT) else ""
         try:
-            return record_in(await self._api.read(f"invoice/{record}", include=include), "Invoice")
+            return record_in(await self._api.read(f"{entity.lower()}/{key}", include=include), entity)
         except StaleRecordError as error:
             if error.provider_code != str(NOT_FOUND):
                 raise
@@ -124,14 +128,15 @@ class Invoicing:
             return CreatedInvoice(record=before)
         draft = await self._draft(invoice, customer_record, intent)
         try:
-            row = record_in(await self._api.write("invoice", draft.body, request_id=intent.key), "Invoice")
+            entity = ENTITIES[invoice.document]
+            row = record_in(await self._api.write(entity.lower(), draft.body, request_id=intent.key), entity)
         except (StaleRecordError, RejectedError, ConfigurationError, NoSuchPageError) as error:
             raise await self._explained(error, invoice, customer_record) from error
-        made = await self._candidate(row, invoice)
+        made = await self._candidate(row, invoice.document, invoice.reference)
         if made.marker != invoice.reference and made.number != filed_number(invoice):
             raise OutcomeUnknownError(f"QuickBooks answered the create with another invoice, {row['Id']}")
         warnings = draft.warnings
-        if self._config.payment_link:
+        if self._config.payment_link and invoice.document is Document.INVOICE:
             made, warnings = await self._linked(made, warnings)
         return CreatedInvoice(record=made, warnings=warnings)
 
@@ -162,7 +167,7 @@ class Invoicing:
             invoice, customer_record=customer_record, today=intent.started_at.date(), booked=booked, tax=tax,
             currency=invoice.currency if several else "",
         )  # fmt: skip
-        return await self._addressed(draft, customer_record)
+        return await self._addressed(draft, customer_record) if invoice.document is Document.INVOICE else draft
 
     async def _tax(self, invoice: Invoice) -> TaxRules:
         """Return how lines are taxed, as the settings and the company have it."""
@@ -250,7 +255,7 @@ class Invoicing:
             row = await self._row(record)
             if row is None:
                 raise StaleRecordError(f"QuickBooks has no invoice {record}", provider_code=str(NOT_FOUND))
-            if (await self._candidate(row)).status is InvoiceStatus.VOID:
+            if (await self._candidate(row, Document.INVOICE)).status is InvoiceStatus.VOID:
                 return
             if is_paid(row):
                 raise InvoicePaidError(f"a payment was taken for invoice {record} in QuickBooks")
@@ -264,3 +269,7 @@ class Invoicing:
             else:
                 return
         raise failure or AssertionError("the loop returns or fails")
+
+
+def _document(record: str) -> Document:
+    return Document.RECEIPT if record.startswith(RECEIPT) else Document.INVOICE

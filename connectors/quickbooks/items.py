@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from connectors.base import Host
 from connectors.errors import DuplicateRefusedError, NotOfferedError, UnreachableError
 from connectors.invoice_errors import ItemMissingError
-from connectors.invoices import Invoice, InvoiceLine
+from connectors.invoices import Document, Invoice, InvoiceLine
 from connectors.quickbooks import queries
 from connectors.quickbooks.client import QuickBooksApi, Row, before_writing, record_in
 from connectors.quickbooks.config import QuickBooksConfig
@@ -23,6 +23,7 @@ KEPT = timedelta(days=1)
 NO_LINES = frozenset({"Category", "Group"})
 """Types of items that no line can be booked with by their id alone."""
 INCOME = frozenset({"Income", "Other Income"})
+ASSETS = frozenset({"Bank", "Other Current Asset"})
 _FACT = "quickbooks.item."
 _CREATE = uuid.UUID("0d6bb2c5-59cf-5a1e-8f0f-2b7a4d1f6e35")
 _AT_ONCE = 20
@@ -37,6 +38,7 @@ class Booked:
     discount: str = ""
     credit: str = ""
     tax: str = ""
+    deposit: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -62,7 +64,7 @@ class Items:
         all and the settings name none, UnreachableError for what may pass: of the invoice nothing was sent.
         """
         with before_writing("the company's items"):
-            wanted = [self._wanted(line) for line in invoice.lines]
+            wanted = [self._wanted(line, invoice) for line in invoice.lines]
             extra = self._extra(invoice)
             fallback = _Wanted(self._config.fallback_item, "fallback_item")
             found = await self._named({each.name for each in (*wanted, *extra.values(), fallback) if each.name})
@@ -76,18 +78,22 @@ class Items:
                     key, fallen = await self._fallback(found, fallback), fallen + 1
                 lines.append(key or self._missing(each))
             others = {kind: found.get(each.name) or await self._else(found, each) for kind, each in extra.items()}
+            deposit = await self._deposit_account(invoice)
         told = f"{fallen} of {len(lines)} lines booked with the fallback item: none has their name"
-        return Booked(lines=tuple(lines), **others, warnings=(told,) if fallen else ())
+        return Booked(lines=tuple(lines), deposit=deposit, **others, warnings=(told,) if fallen else ())
 
     async def forget(self, invoice: Invoice) -> None:
         """Forget the items of this invoice: one of them is gone, or was made inactive."""
-        names = {each.name for each in (*map(self._wanted, invoice.lines), *self._extra(invoice).values())}
-        for name in names | {self._config.fallback_item}:
+        wanted = [self._wanted(line, invoice) for line in invoice.lines]
+        names = {each.name for each in (*wanted, *self._extra(invoice).values())}
+        for name in names | {self._config.fallback_item, _account(self._config.deposit_account)}:
             await self._host.memory.put(_fact(name), "")
 
     # What is wanted --------------------------------------------------------------------------------------------
 
-    def _wanted(self, line: InvoiceLine) -> _Wanted:
+    def _wanted(self, line: InvoiceLine, invoice: Invoice) -> _Wanted:
+        if invoice.document is Document.RECEIPT and self._config.gift_item:
+            return _Wanted(self._config.gift_item, "gift_item")
         for said in (line.item, line.description):
             chosen = self._chosen.get(key_of(said)) if said else None
             if chosen is not None:
@@ -180,13 +186,33 @@ class Items:
             raise UnreachableError("an item's name is taken, and its holder cannot be seen yet") from error
         return _pick(rows, name)
 
+    async def _deposit_account(self, invoice: Invoice) -> str:
+        """Return where a receipt's money lies; empty where QuickBooks is to take its own Undeposited Funds."""
+        wanted = self._config.deposit_account
+        if invoice.document is not Document.RECEIPT or not wanted:
+            return ""
+        name = _account(wanted)
+        key = _kept(await self._host.memory.get(_fact(name)), self._host.now())
+        if not key:
+            rows = await self._accounts(wanted)
+            usable = [str(row["Id"]) for row in rows if row.get("AccountType") in ASSETS]
+            if len(usable) != 1:
+                raise ItemMissingError(
+                    f"QuickBooks has no active bank or current asset account {wanted!r}, which the setting"
+                    " deposit_account names"
+                )
+            key = usable[0]
+            await self._keep(name, key)
+        return key
+
+    async def _accounts(self, name: str) -> list[Row]:
+        column = "FullyQualifiedName" if ":" in name else "Name"
+        rows = await self._api.rows("Account", queries.equal(column, name))
+        return [row for row in rows if row.get("Active") is not False]
+
     async def _income_account(self) -> str:
         wanted = self._config.income_account
-        if wanted:
-            column = "FullyQualifiedName" if ":" in wanted else "Name"
-            rows = await self._api.rows("Account", queries.equal(column, wanted))
-        else:
-            rows = await self._api.rows("Account", "AccountType = 'Income'")
+        rows = await (self._accounts(wanted) if wanted else self._api.rows("Account", "AccountType = 'Income'"))
         usable = [str(row["Id"]) for row in rows if row.get("AccountType") in INCOME and row.get("Active") is not False]
         if len(usable) == 1:
             return usable[0]
@@ -199,6 +225,11 @@ class Items:
 
 def _chosen(name: str, setting: str, fallback: str) -> _Wanted:
     return _Wanted(name, setting) if name else _Wanted(fallback, "fallback_item")
+
+
+def _account(name: str) -> str:
+    """Return under which name an account is remembered: items may have the same."""
+    return f"{name}\naccount" if name else ""
 
 
 def _is_called(row: Row, name: str) -> bool:

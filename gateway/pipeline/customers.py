@@ -144,6 +144,8 @@ class CustomerEntity(Entity[Customer, Candidate]):
             return ()
         if trigger == Trigger.PAYMENT_LINK:
             return self._link_jobs(work, job.subject)
+        if trigger == Trigger.TRANSACTION:
+            return (invoice_job(job, now=self.now()),) if work.books_receipts else ()
         empty = work.confirmed is not None and not work.confirmed.has_charges
         if trigger != Trigger.INVOICE_FINALIZED or empty or not work.books_invoices:
             return ()

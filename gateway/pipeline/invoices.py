@@ -45,7 +45,10 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
 
     async def confirm(self, work: Work, event: Event) -> Result | None:
         """Read the invoice at the platform: it must be final, with lines, and ask for something."""
-        found = await work.source.invoice(work.claimed.job.entity_id or "")
+        if event.trigger is Trigger.TRANSACTION:
+            found = work.source.receipt(event)
+        else:
+            found = await work.source.invoice(work.claimed.job.entity_id or "")
         if isinstance(found, Dropped):
             return ignored(found.reason)
         work.invoice, work.asked = found, shown_invoice(found)
@@ -184,8 +187,10 @@ class EnsureInvoice(Ensure):
             return await self._customer_gone(work, error, None)
 
     async def event_of(self, work: Work) -> Event:
-        """Return an event that stands for the invoice: the webhook was the customer's."""
+        """Return an event that stands for the invoice: the webhook was the customer's. A gift is its own delivery."""
         job = work.claimed.job
+        if work.payload.get("trigger") == Trigger.TRANSACTION:
+            return await super().event_of(work)
         return Event(type=ENSURE_INVOICE, trigger=Trigger.INVOICE_FINALIZED, subject=job.entity_id)
 
     async def _tell(self, work: Work, detail: str) -> None:

@@ -73,6 +73,12 @@ class Work:
         return live is not None and live.books_invoices and self.source.has_invoices
 
     @property
+    def books_receipts(self) -> bool:
+        """Return whether the connection wants the platform's gifts, and there are any."""
+        live = self.registry.connections.get(self.claimed.job.connection or "")
+        return live is not None and live.books_receipts and self.source.has_receipts
+
+    @property
     def mapping_key(self) -> MappingKey:
         """Return the key of the mapping that the job is about."""
         job = self.claimed.job

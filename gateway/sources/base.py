@@ -130,6 +130,8 @@ class Source(ABC):
     """Whether the platform has an API to which links are written."""
     has_invoices: ClassVar[bool] = False
     """Whether the platform has invoices that can be read: `invoice` is written."""
+    has_receipts: ClassVar[bool] = False
+    """Whether the platform's transactions can be booked: `receipt` is written."""
     needs_outbound: ClassVar[bool] = True
     """Whether a connection must say `invoice_sync.outbound` for this platform's events to reach it."""
     options_model: ClassVar[type[SourceOptions]] = SourceOptions
@@ -168,6 +170,14 @@ class Source(ABC):
         Money is read as text or decimals, never as floats. Only asked for where `has_invoices` says so.
         """
         msg = f"{self.platform} has no invoices"
+        raise NotImplementedError(msg)
+
+    def receipt(self, event: Event) -> Invoice | Dropped:
+        """Return a transaction as a document that is paid already, or why there is nothing to book. Pure.
+
+        Only asked for where `has_receipts` says so. Raises GatewayError kinds.
+        """
+        msg = f"{self.platform} has no transactions to book"
         raise NotImplementedError(msg)
 
     async def payable(self, invoice_id: str) -> Invoice | Dropped:

@@ -5,13 +5,17 @@ Facts and the envelope: docs/tithely.md. There is no API to write back to, so no
 
 import fnmatch
 import re
+from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from connectors.errors import MissingFieldsError
+from connectors.invoices import Document, Invoice, InvoiceLine
 from connectors.models import Address, Customer
-from gateway.errors import CustomerNotFoundError, PlaceholderEmailError
+from connectors.money import MoneyError, exponent
+from gateway.errors import CustomerNotFoundError, InvoiceUnreadableError, PlaceholderEmailError
 from gateway.sources.base import Confirmed, Dropped, Event, Source, SourceConfig, SourceHost, SourceOptions, Trigger
 from gateway.sources.feed import Feed
 from gateway.sources.tithely_api import DEFAULT_API_URL, ChargeFeed, TithelyApi
@@ -24,6 +28,8 @@ PLACEHOLDERS = (
     "placeholder*@*", "*@placeholder.*", "noemail*@*", "no-email*@*", "no.email*@*", "*@noemail.*", "*@no-email.*",
 )  # fmt: skip
 MAX_PATTERNS = 100
+GIFT = "Gift"
+"""What a gift is called where it is booked, and the item that it is booked with unless a setting names another."""
 Pattern = Annotated[str, Field(min_length=3, max_length=200, pattern="@")]
 
 
@@ -47,6 +53,7 @@ class TithelySource(Source):
     title = "Tithely"
     writes_back = False
     needs_outbound = False
+    has_receipts = True
     options_model = TithelyOptions
     takes_poll = True
 
@@ -59,13 +66,13 @@ class TithelySource(Source):
 
     def parse(self, body: bytes) -> Event:
         """Read the envelope `{"type": "transaction.created", "timestamp": …, "data": {…}}`."""
-        kind, data = read_type(body)
+        kind, at, data = read_type(body)
         if kind != CREATED:
             return Event(type=kind, trigger=Trigger.NONE, reason=f"{kind} is not a trigger")
         gift = read_gift(data)
         return Event(
             type=kind, trigger=Trigger.TRANSACTION, subject=gift.transaction_id, customer_id=gift.customer_id,
-            data=_data(gift),
+            data=_data(gift) | {"given_at": at},
         )  # fmt: skip
 
     async def confirm(self, event: Event) -> Confirmed | Dropped:
@@ -92,6 +99,31 @@ class TithelySource(Source):
             currency=data["currency"],
         )  # fmt: skip
 
+    def receipt(self, event: Event) -> Invoice | Dropped:
+        """Build the gift's document from the delivery's own bytes: one line, over what was given.
+
+        Raises InvoiceUnreadableError where they were pruned, or name no amount or currency.
+        """
+        data = event.data
+        if not data:
+            raise InvoiceUnreadableError("the delivery's body was pruned, and Tithely cannot be asked for the gift")
+        currency = data["currency"]
+        if not data["amount"]:
+            raise InvoiceUnreadableError("the gift has no amount in whole cents")
+        try:
+            amount = Decimal(data["amount"]).scaleb(-exponent(currency))
+        except MoneyError as error:
+            raise InvoiceUnreadableError(f"the gift's currency: {error}") from error
+        if not amount:
+            return Dropped(reason="the gift is over nothing")
+        given = data["given_at"]
+        return Invoice(
+            source=self.config.name, platform=self.platform, environment_id=self.config.environment_id,
+            invoice_id=event.subject or "", customer_id=event.customer_id or "", currency=currency,
+            document=Document.RECEIPT, lines=(InvoiceLine(description=GIFT, amount=amount, item=GIFT),), total=amount,
+            amount_due=amount, issued_on=given.date() if isinstance(given, datetime) else None,
+        )  # fmt: skip
+
     def screen(self, customer: Customer) -> None:
         """Put addresses that Tithely made up before a person: a customer of such a name and address is junk."""
         email = customer.email.strip().casefold()
@@ -111,5 +143,5 @@ class TithelySource(Source):
 
 
 def _data(gift: Gift) -> dict[str, Any]:
-    names = ("first_name", "last_name", "email", "phone", "address", "currency")
+    names = ("first_name", "last_name", "email", "phone", "address", "currency", "amount")
     return {name: getattr(gift, name) for name in names}

@@ -98,7 +98,7 @@ class ChargeFeed(Feed):
         if not _is_charged(charge):
             return None
         at = moment(charge.get("charge_date")) or item.at
-        return write_envelope(_gift(item.subject, charge), at=at, amount=_cents(charge.get("amount")))
+        return write_envelope(_gift(item.subject, charge), at=at)
 
 
 def _answer(found: Any | None) -> dict[str, Any]:
@@ -142,6 +142,7 @@ def _gift(charge_id: str, charge: dict[str, Any]) -> Gift:
         transaction_id=charge_id, donor_id=_text(donor, "account_id"), first_name=_text(donor, "first_name"),
         last_name=_text(donor, "last_name"), email=_text(donor, "email"), phone=_text(donor, "phone_number"),
         address=None if address == Address() else address, currency=_text(charge, "currency").upper(),
+        amount=_cents(charge.get("amount")),
     )  # fmt: skip
 
 

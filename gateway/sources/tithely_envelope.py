@@ -19,6 +19,7 @@ from gateway.errors import PayloadInvalidError
 CREATED = "transaction.created"
 MAX_ID_CHARS = 255
 MAX_TEXT_CHARS = 1000
+MAX_AMOUNT_DIGITS = 15
 TYPE = re.compile(r"[!-~]{1,100}")
 # Visible ASCII without "@": ids stand in logs, and an e-mail address must not.
 TRANSACTION_ID = re.compile(r"[!-?A-~]{1,255}")
@@ -41,6 +42,8 @@ class Gift:
     phone: str = field(default="", repr=False)
     address: Address | None = field(default=None, repr=False)
     currency: str = ""
+    amount: str = ""
+    """Whole units of the currency's smallest coin, as text; empty where the envelope has no such amount."""
 
     @property
     def customer_id(self) -> str:
@@ -57,8 +60,8 @@ class Gift:
         return f"name:{fingerprint(name)}" if name else f"gift:{self.transaction_id}"
 
 
-def read_type(body: bytes) -> tuple[str, Mapping[str, Any]]:
-    """Return an envelope's type and data. Raises PayloadInvalidError, which names fields and never values."""
+def read_type(body: bytes) -> tuple[str, datetime | None, Mapping[str, Any]]:
+    """Return an envelope's type, time and data. Raises PayloadInvalidError, which names fields and never values."""
     try:
         envelope = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -72,7 +75,7 @@ def read_type(body: bytes) -> tuple[str, Mapping[str, Any]]:
         msg = "the body has no type, or one that is no name of an event"
         raise PayloadInvalidError(msg)
     data = envelope.get("data")
-    return kind, data if isinstance(data, dict) else {}
+    return kind, _time(envelope.get("timestamp")), data if isinstance(data, dict) else {}
 
 
 def read_gift(data: Mapping[str, Any]) -> Gift:
@@ -89,15 +92,16 @@ def read_gift(data: Mapping[str, Any]) -> Gift:
         transaction_id=transaction_id, donor_id=_identifier(data, "donor_id"), first_name=_text(data, "first_name"),
         last_name=_text(data, "last_name"), email=_text(data, "email"), phone=_text(data, "phone"),
         address=_address(data), currency=currency if re.fullmatch(r"[A-Z]{3}", currency) else "",
+        amount=_whole(data.get("amount")),
     )  # fmt: skip
 
 
-def write_envelope(gift: Gift, *, at: datetime | None, amount: str = "") -> bytes:
+def write_envelope(gift: Gift, *, at: datetime | None) -> bytes:
     """Return the envelope of a gift; what is absent is left out. The same gift gives the same bytes."""
     address = gift.address
     told = {
         "transaction_id": gift.transaction_id, "donor_id": gift.donor_id, "first_name": gift.first_name,
-        "last_name": gift.last_name, "email": gift.email, "phone": gift.phone, "amount": amount,
+        "last_name": gift.last_name, "email": gift.email, "phone": gift.phone, "amount": gift.amount,
         "currency": gift.currency,
     }  # fmt: skip
     data: dict[str, Any] = {name: value for name, value in told.items() if value}
@@ -144,6 +148,19 @@ def _identifier(data: Mapping[str, Any], name: str) -> str:
         msg = f"data.{name} is longer than {MAX_ID_CHARS} characters"
         raise PayloadInvalidError(msg)
     return text
+
+
+def _whole(value: object) -> str:
+    """Return whole cents as text, whether they come as text or as a number; empty for all else, which is not booked."""
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return text if text.isascii() and text.isdigit() and len(text) <= MAX_AMOUNT_DIGITS else ""
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _address(data: Mapping[str, Any]) -> Address | None:

@@ -1,5 +1,6 @@
 """Our envelope for Tithely's gifts: what is read, what is refused, and that nothing else ever escapes."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -173,9 +174,10 @@ def test_an_envelope_that_we_write_reads_back_as_the_same_gift(
     address = Address(line1=street, city=city, region=region, postal_code=postal_code, country=country.upper())
     gift = Gift(
         transaction_id="ch_1", donor_id=donor_id, address=None if address == Address() else address, currency="USD",
-        **texts,
+        amount="2500", **texts,
     )  # fmt: skip
-    kind, data = read_type(write_envelope(gift, at=None, amount="2500"))
-    assert kind == "transaction.created"
+    at = datetime(2026, 1, 20, 10, 30, tzinfo=UTC)
+    kind, given_at, data = read_type(write_envelope(gift, at=at))
+    assert (kind, given_at) == ("transaction.created", at)
     assert read_gift(data) == gift
     assert set(data.get("address", {})) <= set(ADDRESS_FIELDS)
