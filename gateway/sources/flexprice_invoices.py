@@ -30,8 +30,11 @@ def nothing_to_book(found: Mapping[str, Any]) -> str | None:
     """Return why the invoice asks for nothing that could be booked, or None."""
     if str(found.get("invoice_type") or "").upper() == CREDIT:
         return "the invoice is a credit, which asks for no payment"
-    if not found.get("line_items"):
+    rows = found.get("line_items")
+    if not rows:
         return "the invoice has no lines"
+    if isinstance(rows, list) and all(isinstance(row, Mapping) and row.get("amount") is None for row in rows):
+        return "the invoice's lines have no amounts"  # a version that trims them says nothing that could be booked
     try:
         if _amount(found, "total", _amount(found, "amount_due", Decimal(0))) == 0:
             return "the invoice's total is zero"

@@ -152,6 +152,96 @@ async def test_a_lost_answer_makes_no_second_invoice(rig: Rig) -> None:
     assert (mapping.origin, mapping.connection) == ("created", NOMOD)
 
 
+async def test_an_invoice_that_a_bookkeeper_has_written_already_is_adopted(rig: Rig) -> None:
+    there = rig.nomod.seed(first_name="Ada", last_name="Lovelace", email=ADA["email"])
+    made = rig.nomod.seed_invoice(there, number="INV-7", amount=Decimal(1500))
+    other = rig.nomod.seed(first_name="Somebody", last_name="Else", email="else@example.com")
+    rig.nomod.seed_invoice(other, number="INV-7", amount=Decimal(1500))
+    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"], invoice_number="INV-7")
+    await rig.finish()
+    [mapping] = await rig.mappings(entity_type="invoice")
+    assert (mapping.provider_entity_id, mapping.origin) == (made, "adopted_number")
+    assert len(rig.nomod.invoices) == 2
+
+
+async def test_an_invoice_that_the_platform_s_metadata_names_is_verified_and_adopted(rig: Rig) -> None:
+    there = rig.nomod.seed(first_name="Ada", last_name="Lovelace", email=ADA["email"])
+    made = rig.nomod.seed_invoice(there, number="INV-7", amount=Decimal(1500))
+    wrong = rig.nomod.seed_invoice(there, number="INV-6", amount=Decimal(1500))
+    ada = rig.flexprice.add_customer(**ADA)
+    await rig.finalize(ada["id"], invoice_number="INV-7", metadata={"nomod_invoice_id": made})
+    await rig.finalize(ada["id"], invoice_number="INV-8", metadata={"nomod_invoice_id": wrong})
+    await rig.finish()
+    origins = {mapping.provider_entity_id: mapping.origin for mapping in await rig.mappings(entity_type="invoice")}
+    assert origins.pop(made) == "hint"
+    assert wrong not in origins
+    assert list(origins.values()) == ["created"]
+
+
+async def test_another_sum_under_the_same_number_is_never_adopted_and_a_person_may_want_another(rig: Rig) -> None:
+    there = rig.nomod.seed(first_name="Ada", last_name="Lovelace", email=ADA["email"])
+    rig.nomod.seed_invoice(there, number="INV-7", amount=Decimal("1500.01"))
+    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"], invoice_number="INV-7")
+    await rig.finish()
+    review = await rig.open_review()
+    assert (review.kind, review.candidates[0]["total"]) == ("amount_differs", "1500.01 AED")
+    await rig.resolve("create")
+    await rig.finish()
+    await rig.check(all_linked=True, doubled_on_purpose=["INV-7"])
+    assert sorted(one["bill"].amount for one in rig.nomod.invoices.values()) == [Decimal(1500), Decimal("1500.01")]
+
+
+@pytest.mark.parametrize("lag", [0.0, 120.0])
+@pytest.mark.parametrize("kind", [FaultKind.DROP_AFTER, FaultKind.FAIL_AFTER, FaultKind.DROP_BEFORE])
+async def test_whatever_becomes_of_an_answer_there_is_one_invoice(rig: Rig, kind: FaultKind, lag: float) -> None:
+    rig.nomod.search_lag = lag
+    rig.nomod.faults.add(Fault(kind=kind, route=POST))
+    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert len(rig.nomod.invoices) == 1
+
+
+async def test_a_number_that_nomod_refuses_since_another_customer_s_invoice_has_it_goes_to_a_person(rig: Rig) -> None:
+    rig.nomod.unique_invoice_numbers = True
+    other = rig.nomod.seed(first_name="Somebody", last_name="Else", email="else@example.com")
+    rig.nomod.seed_invoice(other, number="INV-7", amount=Decimal(1500))
+    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"], invoice_number="INV-7")
+    await rig.finish()
+    assert (await rig.open_review()).kind == "conflict"
+    assert len(rig.nomod.invoices) == 1
+
+
+@pytest.mark.parametrize("currency, amount", [("jpy", "1500"), ("kwd", "0.125"), ("usd", "33.33")])
+async def test_every_currency_keeps_its_own_decimal_places(rig: Rig, currency: str, amount: str) -> None:
+    line = Line("Seat", amount, "0.333333")
+    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"], currency=currency, lines=(line, line, line))
+    await rig.finish()
+    await rig.check(all_linked=True)
+    [made] = rig.nomod.invoices.values()
+    assert made["bill"].amount == 3 * Decimal(amount)
+    assert {item.name for item in made["bill"].items} == {"Seat x 0.333333"}
+
+
+async def test_an_amount_that_its_currency_cannot_express_fails_and_nothing_is_sent(rig: Rig) -> None:
+    ada = rig.flexprice.add_customer(**ADA)
+    delivery = await rig.finalize(ada["id"], currency="jpy", lines=(Line("Seat", "0.5", "1"), Line("Seat", "1.5", "1")))
+    await rig.finish()
+    assert (await rig.delivery(delivery)).status is DeliveryStatus.FAILED
+    assert (await rig.job(status="failed")).error["code"] == "amount_inexact"
+    assert await rig.linked(ada["id"])
+    assert not rig.nomod.invoices
+
+
+async def test_a_platform_without_a_place_for_it_is_not_told_and_nothing_fails(rig: Rig) -> None:
+    rig.flexprice.faults.add(Fault(kind=FaultKind.REFUSE, route="PUT /v1/invoices/*", status=405, times=1000))
+    delivery = await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
+    await rig.finish()
+    assert (await rig.delivery(delivery)).status is DeliveryStatus.PROCESSED
+    [mapping] = await rig.mappings(entity_type="invoice")
+    assert mapping.written_back_at is None
+
+
 @pytest.mark.parametrize("status", [403, 404, 405, 501])
 async def test_an_account_without_invoices_costs_the_customer_nothing(rig: Rig, status: int) -> None:
     rig.nomod.faults.add(Fault(kind=FaultKind.REFUSE, route=INVOICES, status=status, times=1000))

@@ -64,7 +64,7 @@ def test_taxes_that_do_not_come_to_their_sum_are_taken_as_the_sum() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"line_items": [{**LINE, "amount": None}]}, {"line_items": [{**LINE, "amount": 1500.0}]},
+        {"line_items": [LINE, {**LINE, "amount": None}]}, {"line_items": [{**LINE, "amount": 1500.0}]},
         {"line_items": [LINE, "a line"]}, {"line_items": "none"}, {"total": "a lot"}, {"total_tax": {}},
         {"line_items": [LINE] * 5001},
     ],
@@ -78,6 +78,7 @@ def test_a_line_or_an_amount_that_cannot_be_read_is_refused(changed: dict[str, A
     "changed, why",
     [
         ({"line_items": []}, "no lines"), ({"line_items": None}, "no lines"), ({"total": "0"}, "zero"),
+        ({"line_items": [{"display_name": "Trimmed"}]}, "no amounts"),
         ({"total": "0.00"}, "zero"), ({"invoice_type": "CREDIT"}, "credit"),
         ({"total": None, "amount_due": None}, "zero"),
     ],
