@@ -1,6 +1,7 @@
 """What people do in the console: decide, retry, cancel, replay, link, pause, and make keys."""
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import pytest
 
@@ -60,6 +61,31 @@ async def test_a_review_shows_the_candidates_side_by_side_and_marks_what_differs
     assert page.html.count('class="differs"') == 2
     assert "Adopt this one" not in page.text
     assert "Your key may look, and not decide" in page.text
+
+
+async def test_an_invoice_s_review_shows_both_sums_and_what_was_decided_leads_to_its_page(
+    rig: Rig, who: Browsers
+) -> None:
+    await rig.add_nomod(invoices=True)
+    rig.nomod.account_tax = Decimal(5)
+    ada = rig.flexprice.add_customer(**ADA)
+    delivery = await rig.finalize(ada["id"])
+    await rig.finish()
+    review = (await rig.open_review()).review_id
+    assert "The sums differ" in (await who.viewer.get("/needs")).text
+    page = await who.operator.get(f"/reviews/{review}")
+    for told in ("1500.00 AED", "1575.00 AED", "At the platform", "open", ada["id"]):
+        assert told in page.text, told
+    await who.operator.submit(page, f"/reviews/{review}", holding="provider_entity_id")
+    await rig.finish()
+    [made] = rig.nomod.invoices.values()
+    [job] = await rig.jobs(kind="ensure_invoice")
+    shown = await who.viewer.get(f"/jobs/{job.job_id}")
+    assert made["id"] in shown.text
+    assert made["url"] in shown.html
+    way = await who.viewer.get(f"/deliveries/{delivery}")
+    assert f"/jobs/{job.job_id}" in way.html
+    assert "Invoice" in way.text
 
 
 async def test_adopting_a_candidate_links_it(rig: Rig, who: Browsers) -> None:
