@@ -58,7 +58,8 @@ class Candidate:
 
     `adoptable` is false for what can never be this customer (a vendor, a sub-customer); `kind` names it.
     `marker` is the reference that the record carries, if any. `created_at` is the provider's own time. `holds_name`
-    says that this record, whatever its kind, holds the unique name which a refused create asked for.
+    says that this record, whatever its kind, holds the unique name which a refused create asked for. `holds_variants`
+    are the variants whose unique names it holds: a look-up that tells them spares creates that would be refused.
     """
 
     provider_entity_id: str
@@ -70,6 +71,7 @@ class Candidate:
     adoptable: bool = True
     marker: str | None = None
     holds_name: bool = False
+    holds_variants: frozenset[int] = frozenset()
     currency: str = ""
     created_at: datetime | None = None
 

@@ -4,7 +4,7 @@ https://developer.intuit.com/app/developer/qbo/docs/api/accounting/all-entities/
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -96,8 +96,12 @@ def emails_in(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(part for part in _SEPARATORS.split(text) if part)
 
 
-def candidate_of(row: Mapping[str, Any], *, reference: str = "", held: str = "") -> Candidate:
+def candidate_of(
+    row: Mapping[str, Any], *, reference: str = "", held: str = "", displays: Sequence[str] = ()
+) -> Candidate:
     """Return a Customer row as a candidate. `held` is the DisplayName that a refused create asked for, if any.
+
+    `displays` are the DisplayNames that the customer may be given, in their order.
 
     Sub-customers and projects are Customers too, yet never this one: they are not adoptable. An inactive record is told
     by `active`; the "(deleted)" behind its name is QuickBooks' own addition and is taken off.
@@ -117,6 +121,7 @@ def candidate_of(row: Mapping[str, Any], *, reference: str = "", held: str = "")
         adoptable=kind == "customer",
         marker=marker_in(_text(row, "Notes"), wanted=reference),
         holds_name=holds(row, held),
+        holds_variants=frozenset(variant for variant, name in enumerate(displays) if holds(row, name)),
         currency=_text(row, "CurrencyRef", "value").upper(),
         created_at=moment_of(_text(row, "MetaData", "CreateTime")),
     )

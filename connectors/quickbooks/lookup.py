@@ -76,7 +76,10 @@ class CustomerFinder:
         if intent is not None:
             take(await self._recent(search, intent))
         held = search.held
-        candidates = [candidate_of(row, reference=customer.reference, held=held) for row in rows.values()]
+        displays = search.names.displays()
+        candidates = [
+            candidate_of(row, reference=customer.reference, held=held, displays=displays) for row in rows.values()
+        ]
         if held and not any(candidate.holds_name for candidate in candidates):
             candidates += await self._other_holders(held)
         return candidates

@@ -193,6 +193,8 @@ class Node:
         except ConflictError as error:
             taken = self._failed(work, RecordTakenError(error.detail))
             await self._settle(claimed, taken, started, exchanges)
+        finally:
+            work.end()
 
     def _failed(self, work: Work, error: BaseException, *, refused: RefusedError | None = None) -> Result:
         return failed(

@@ -54,7 +54,8 @@ class Contesting(Creating):
         if more_names:
             return await self.create(
                 work, subject, Create(why="the name is held by somebody else"), searched_since=begun,
-                variant=intent.variant + 1, replaces=intent, replaces_result="name_taken",
+                variant=self.entity.next_variant(work, candidates, after=intent.variant), replaces=intent,
+                replaces_result="name_taken",
             )  # fmt: skip
         refused = error or _refusal()
         why = f"the provider has an equal record which is not known to be this {self.entity.entity_type}"

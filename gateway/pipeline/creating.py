@@ -134,12 +134,15 @@ class Creating(Linking):
         raise NotImplementedError
 
 
-def wait_for_equal(*, attempts: int, now: datetime) -> Result:
-    """Return the result of an attempt that has to wait for the create of an equal record; it burns nothing."""
-    first, most = GUARD_SECONDS
-    seconds = min(most, first * 2 ** min(attempts, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads who wait
+def wait_for_equal(*, attempts: int, now: datetime, seconds: tuple[float, float] = GUARD_SECONDS) -> Result:
+    """Return the result of an attempt that has to wait for the create of an equal record; it burns nothing.
+
+    `seconds`: how long at first, and at most after many tries.
+    """
+    first, most = seconds
+    wait = min(most, first * 2 ** min(attempts, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads who wait
     return Result(
-        status=JobStatus.PENDING, outcome="waiting", next_attempt_at=now + timedelta(seconds=seconds),
+        status=JobStatus.PENDING, outcome="waiting", next_attempt_at=now + timedelta(seconds=wait),
         reason="a create for an equal record is under way",
     )  # fmt: skip
 

@@ -121,6 +121,12 @@ class CustomerEntity(Entity[Customer, Candidate]):
         """Return what the connector says."""
         return work.connector.variants
 
+    def next_variant(self, work: Work, candidates: Sequence[Candidate], *, after: int = -1) -> int:
+        """Pass over the names that a look-up has shown to be held; the last is tried in any case."""
+        last = self.variants(work) - 1
+        held = frozenset[int]().union(*(c.holds_variants for c in candidates))
+        return next((variant for variant in range(after + 1, last) if variant not in held), last)
+
     async def create(self, work: Work, subject: Customer, intent: CreateIntent) -> Made:
         """Create the customer."""
         created = await work.connector.create_customer(subject, intent=intent)

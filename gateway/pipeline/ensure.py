@@ -4,6 +4,7 @@ mapping linked?   done, no provider call
 open intent?      settled first, by repeating or by looking (recovery.py)
 trigger           confirmed at the platform, customer or invoice read from it
 hint?             verified at the provider by id, then adopted
+line              equal records of this process go one after the other (lines.py)
 find              candidates, or an error: an error is never "not found"
 match             adopt, create, or ask a person (matching.py, invoice_matching.py)
 create            the intent is committed before the first byte (creating.py)
@@ -12,8 +13,10 @@ create            the intent is committed before the first byte (creating.py)
 from dataclasses import replace
 from typing import Any
 
+from gateway.pipeline.creating import wait_for_equal
 from gateway.pipeline.customers import CustomerEntity
 from gateway.pipeline.entities import ignored
+from gateway.pipeline.lines import Lines
 from gateway.pipeline.matching import Adopt, Ask, Create
 from gateway.pipeline.recovery import Recovering
 from gateway.pipeline.settling import Result
@@ -22,9 +25,16 @@ from gateway.pipeline.work import Work
 from gateway.sources.base import Event, Trigger
 from storage.records import Intent, JobStatus, MappingStatus, Review, ReviewStatus
 
+LINE_SECONDS = (0.3, 2.0)
+"""How long a job stays away from a line that is full: it costs no request to come again."""
+
 
 class Ensure(Recovering):
     """Makes one thing exist; `entity_kind` says of which kind. The order is the same for all."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._lines = Lines()
 
     async def __call__(self, work: Work) -> Result:
         """Run one attempt. Raises ConnectorError, GatewayError and StorageError kinds; the worker settles those."""
@@ -50,6 +60,11 @@ class Ensure(Recovering):
             return await self._by_decision(work, subject, replaces)
         if replaces is None:
             self.entity.screen(work, subject)
+        work.leave_line = await self._lines.enter(
+            f"{work.claimed.job.connection}|{guard}" for guard in self.entity.guards(work, subject)
+        )
+        if work.leave_line is None:
+            return wait_for_equal(attempts=work.claimed.job.attempts, now=self.now(), seconds=LINE_SECONDS)
         hinted = await self._hinted(work, subject)
         return hinted if hinted is not None else await self._search(work, subject, replaces=replaces)
 
@@ -69,8 +84,9 @@ class Ensure(Recovering):
                 return _closing(self.ask(work, Ask(kind="stale", why=why, candidates=decision.others)), replaces)
             case Create():
                 return await self.create(
-                    work, subject, decision, searched_since=searched_since, replaces=replaces, replaces_result="absent"
-                )
+                    work, subject, decision, searched_since=searched_since, replaces=replaces, replaces_result="absent",
+                    variant=self.entity.next_variant(work, candidates),
+                )  # fmt: skip
 
     async def event_of(self, work: Work) -> Event:
         """Return the event again: from the delivery's own bytes, else from what the job was queued with."""

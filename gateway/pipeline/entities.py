@@ -126,6 +126,10 @@ class Entity(ABC, Generic[SubjectT, FoundT]):
         """Return under how many names one thing may be created, one after the other."""
         return 1
 
+    def next_variant(self, work: Work, candidates: Sequence[FoundT], *, after: int = -1) -> int:
+        """Return the next name to try: `candidates` were all judged to be something else."""
+        return after + 1
+
     @abstractmethod
     async def create(self, work: Work, subject: SubjectT, intent: CreateIntent) -> Made:
         """Send the create. Raises ConnectorError kinds."""

@@ -32,6 +32,13 @@ class Work:
     """What the platform has said about the trigger, where it was asked."""
     decided: Review | None = field(default=None, repr=False)
     """What a person has decided and this attempt is to carry out."""
+    leave_line: Callable[[], None] | None = field(default=None, repr=False)
+    """Ends this attempt's turn among equal records; `end` calls it."""
+
+    def end(self) -> None:
+        """End this attempt's turn among equal records, if it has one: it is settled."""
+        if self.leave_line is not None:
+            self.leave_line()
 
     @property
     def payload(self) -> Mapping[str, Any]:

@@ -281,6 +281,8 @@ class Worker:
             log.warning("lease_lost")
         except StorageError as error:
             log.error("attempt_not_settled", code=error.code)  # noqa: TRY400 - a store in trouble is no bug of ours
+        finally:
+            work.end()
 
     def _ended(self, claimed: Claimed, task: asyncio.Task[None]) -> None:
         """Give the place of an attempt to the next."""

@@ -59,8 +59,22 @@ async def test_a_record_whose_answer_was_lost_is_not_adopted_by_a_namesake(
     await assert_each_has_its_own(rig, one, two)
 
 
+async def test_twenty_customers_named_alike_ask_no_more_than_one_would(rig: Rig) -> None:
+    """On one node each looks once, when its turn comes; nobody looks in vain while another is at it."""
+    people = [rig.flexprice.add_customer(name="John Smith", email=f"{i}@example.com")["id"] for i in range(20)]
+    await asyncio.gather(*(rig.finalize(one) for one in people))
+    await rig.finish()
+    await assert_each_has_its_own(rig, *people)
+    one_probe_and_a_look_each = 4 + len(people)
+    assert len(rig.nomod.calls_of(LOOKUP)) <= one_probe_and_a_look_each
+
+
 async def test_a_record_that_is_being_made_is_not_adopted_by_a_namesake(rig: Rig) -> None:
-    """The answer to the create of the first is on its way while the second looks, matches and wants to link."""
+    """The answer to the create of the first is on its way while the second looks, matches and wants to link.
+
+    On one node the second waits in line and does not even look; so there are two.
+    """
+    await rig.start_node()
     one = rig.flexprice.add_customer(name="Ada Lovelace", email=EMAIL)["id"]
     two = rig.flexprice.add_customer(name="Charles Babbage", email=EMAIL)["id"]
     made, linked = asyncio.Event(), asyncio.Event()
