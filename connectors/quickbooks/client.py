@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -88,9 +88,10 @@ class QuickBooksApi:
         if not isinstance(found, Mapping):
             raise UnexpectedResponseError("the answer to a query holds no QueryResponse")
         rows = found.get(entity, [])
-        if not isinstance(rows, list) or not all(_is_record(row) for row in rows):
+        records = [_record(row) for row in rows] if isinstance(rows, list) else [None]
+        if None in records:
             raise UnexpectedResponseError("the answer to a query holds no list of records with Ids")
-        return rows
+        return [record for record in records if record is not None]
 
     async def _read(self, target: str, tokens: Tokens | None) -> Row:
         try:
@@ -187,11 +188,15 @@ def _object(reply: Reply) -> Row:
 
 def record_in(body: Row, entity: str) -> Row:
     """Return the record of an answer. Raises UnexpectedResponseError when it has none, or one without an Id."""
-    record = body.get(entity)
-    if not _is_record(record):
+    record = _record(body.get(entity))
+    if record is None:
         raise UnexpectedResponseError(f"the answer holds no {entity} with an Id")
     return record
 
 
-def _is_record(row: Any) -> TypeGuard[Row]:
-    return isinstance(row, Mapping) and isinstance(row.get("Id"), str) and bool(row["Id"])
+def _record(row: Any) -> Row | None:
+    """Return a record with its Id as text, None for what has no Id."""
+    key = row.get("Id") if isinstance(row, Mapping) else None
+    if isinstance(key, int) and not isinstance(key, bool):
+        return {**row, "Id": str(key)}
+    return row if isinstance(key, str) and key else None

@@ -160,7 +160,7 @@ def is_named(row: Mapping[str, Any], names: Iterable[str]) -> bool:
 
 
 def echoes(row: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
-    """Whether the answer to a create is about what was sent: by our marker, else by the name.
+    """Whether the answer to a create is about what was sent: by our marker, else by the name, if it tells either.
 
     Letters beyond Latin-1 do not count: companies in the United States may store them as question marks.
     """
@@ -168,6 +168,8 @@ def echoes(row: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
     if marker is not None and "Notes" in body:
         return marker == marker_in(body["Notes"])
     kept, sent = _text(row, "DisplayName"), str(body["DisplayName"])
+    if not kept:
+        return True
     pattern = ".*".join(re.escape(part) for part in re.split(r"[^\x00-\xff]+", key_of(sent)))
     return re.fullmatch(pattern, key_of(kept), re.DOTALL) is not None
 

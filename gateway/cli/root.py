@@ -102,10 +102,20 @@ def _misused(error: Exception) -> int:
     return WRONG_USAGE
 
 
+def _cure() -> str:
+    """Return what to do about an import that fails: `doctor` could not start to say it."""
+    from gateway.packages import strangers
+
+    for package, others in strangers().items():
+        names = ", ".join(others)
+        return f"Uninstall {names}, whose package `{package}` overwrites ours, and install ledgergate again."
+    return "Install ledgergate again, with what it depends on."
+
+
 def _told(error: Exception) -> str:
     """Return an error as one line: what, and what to do about it."""
     if isinstance(error, ImportError):
-        return f"installation_broken: {error}. Install ledgergate again, with what it depends on."
+        return f"installation_broken: {error}. {_cure()}"
     from gateway.errors import GatewayError, problem
 
     if isinstance(error, OSError) and not hasattr(error, "code"):

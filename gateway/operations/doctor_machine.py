@@ -4,7 +4,6 @@ import shutil
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ import gateway
 import storage
 from gateway.errors import PluginError
 from gateway.operations.findings import Finding, attention, broken, counted, note, ok
+from gateway.packages import strangers
 from gateway.plugins import Plugins, connector_plugins, source_plugins
 from gateway.secrets import NEW, OLD, key_file
 from gateway.settings import Settings
 from storage import sqlite_path
 
-OURS = "ledgergate"
 LITTLE_ROOM = 1024**3
 NO_ROOM = 100 * 1024**2
 # No gateway of this version has run before: a clock that says so is wrong, and with it every signature's age.
@@ -38,17 +37,13 @@ def examine(settings: Settings, *, now: datetime) -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     """Find unrelated distributions that bring packages of our names: one would silently replace the other's files."""
-    offered = packages_distributions()
-    for package in (connectors, gateway, storage):
-        name = package.__name__
-        others = sorted({dist for dist in offered.get(name, []) if dist.lower() != OURS})
-        if others:
-            yield broken(
-                "packages",
-                f"The Python package `{name}` also comes from {', '.join(others)}, which overwrites ours.",
-                f"Uninstall {', '.join(others)}, then install ledgergate again; best in an environment of its own.",
-                subject=name,
-            )
+    for name, others in strangers().items():
+        yield broken(
+            "packages",
+            f"The Python package `{name}` also comes from {', '.join(others)}, which overwrites ours.",
+            f"Uninstall {', '.join(others)}, then install ledgergate again; best in an environment of its own.",
+            subject=name,
+        )
     roots = {Path(str(package.__file__)).resolve().parents[1] for package in (connectors, gateway, storage)}
     if len(roots) > 1:
         places = ", ".join(sorted(map(str, roots)))

@@ -9,6 +9,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from connectors.base import Host
 from connectors.errors import (
+    AddressRefusedError,
     AuthenticationError,
     ConnectorError,
     EdgeBlockedError,
@@ -90,6 +91,8 @@ def _takes_nothing(reply: Reply) -> bool:
 
 def _as_source_error(error: ConnectorError) -> GatewayError:
     detail = error.detail
+    if isinstance(error, AddressRefusedError):
+        return SourceUnavailableError(detail)
     if isinstance(error, AuthenticationError | PauseError):
         return SourceAuthenticationError(detail)
     if isinstance(error, EdgeBlockedError):

@@ -144,6 +144,19 @@ async def test_a_dependency_that_cannot_be_imported_is_one_line(cli: Cli) -> Non
     assert result.error.startswith("installation_broken: orjson was built for another machine. ")
 
 
+async def test_where_another_distribution_has_overwritten_ours_the_line_names_it(cli: Cli) -> None:
+    """There are unrelated distributions called `connectors` and `storage`; `doctor` cannot start to say so."""
+    broken = cli.folder / "broken"
+    info = broken / "storage-1.0.dist-info"
+    info.mkdir(parents=True)
+    (broken / "orjson.py").write_text("raise ImportError('No module named storage.errors')\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: storage\nVersion: 1.0\n")
+    (info / "top_level.txt").write_text("storage\n")
+    result = await cli.run("doctor", PYTHONPATH=str(broken))
+    assert (result.code, result.out) == (1, "")
+    assert "Uninstall storage, whose package `storage` overwrites ours" in result.error
+
+
 async def test_another_secret_key_is_refused(cli: Cli) -> None:
     await cli.ok("source", "list")
     result = await cli.run("source", "list", LEDGERGATE_SECRET_KEY="another key of the right length")

@@ -15,8 +15,8 @@ from connectors import (
     StaleRecordError,
 )
 from connectors.testing.quickbooks_quirks import DuplicateDetail, InactiveNames
-from connectors.testing.simulator import Call, Moment
-from tests.integration.quickbooks_setup import CREATE, KEY, READ, Desk, customer, opened_desk
+from connectors.testing.simulator import Call, Fault, FaultKind, Moment
+from tests.integration.quickbooks_setup import CREATE, KEY, QUERY, READ, Desk, customer, opened_desk
 
 
 @pytest.fixture
@@ -129,6 +129,22 @@ async def test_a_request_id_that_brings_another_record_is_noticed(desk: Desk) ->
     with pytest.raises(OutcomeUnknownError, match="another record"):
         await desk.connector().create_customer(customer(customer_id="user_8", given_name="Eve"), intent=desk.intent())
     assert desk.names() == ["Ada Lovelace"]
+
+
+@pytest.mark.parametrize("body", [b'{"Customer":{"Id":"58"}}', b'{"Customer":{"Id":58,"SyncToken":"0"}}'])
+async def test_an_answer_that_tells_the_id_alone_is_enough(desk: Desk, body: bytes) -> None:
+    desk.intuit.faults.add(Fault(kind=FaultKind.REFUSE, route=CREATE, status=200, body=body))
+    made = await desk.connector().create_customer(customer(), intent=desk.intent())
+    assert made.provider_entity_id == "58"
+
+
+async def test_an_id_that_is_a_number_is_read_as_text(desk: Desk) -> None:
+    row = b'{"Id":58,"DisplayName":"ada lovelace","PrimaryEmailAddr":{"Address":"ADA@example.com"}}'
+    body = b'{"QueryResponse":{"Customer":[%b]}}' % row
+    desk.intuit.faults.add(Fault(kind=FaultKind.REFUSE, route=QUERY, status=200, body=body, times=3))
+    (found,) = await desk.connector().find_customers(customer())
+    assert (found.provider_entity_id, found.emails) == ("58", ("ADA@example.com",))
+    assert found.holds_variants == frozenset({0})
 
 
 async def test_a_request_id_still_being_worked_on_is_an_unknown_outcome(desk: Desk) -> None:

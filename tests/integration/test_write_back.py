@@ -1,13 +1,14 @@
 """Telling the platform: nobody else's metadata is lost, a failure undoes nothing, and our own echo starts nothing."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from connectors.testing.simulator import Call, Fault, FaultKind, Moment
 from gateway.sandbox.sender import invoice_event
 from storage.records import DeliveryStatus
-from tests.harness import Rig
+from tests.harness import Rig, open_rig
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 PUT = "PUT /v1/customers"
@@ -72,6 +73,16 @@ async def test_metadata_of_the_platforms_own_stays(rig: Rig, refuses: bool) -> N
     assert {key: metadata[key] for key in ("plan", "_fp_internal", "gstin")} == {
         "plan": "gold", "_fp_internal": "1", "gstin": "27AAPFU0939F1ZV",
     }  # fmt: skip
+
+
+async def test_a_platform_at_a_private_address_is_not_said_to_have_refused_the_key(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, allow_private_addresses=False) as rig:
+        await rig.add_flexprice()
+        await rig.add_nomod()
+        await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
+        await rig.live(1)
+        error = (await rig.job()).error
+    assert (error["code"], "private" in error["detail"]) == ("source_unavailable", True)
 
 
 @pytest.mark.parametrize("status", [404, 405])

@@ -130,6 +130,7 @@ class NewSource(SourceSettings):
     """A new source."""
 
     name: Name
+    verification: Verification = Verification.STANDARD_WEBHOOKS
     secrets: Sequence[SecretStr] = Field(min_length=1, max_length=MAX_SECRETS, description="All are tried.")
 
 
