@@ -23,7 +23,7 @@ import uvloop
 from bench import past
 from bench.figures import shown
 from bench.machine import facts
-from bench.postgres import postgres
+from bench.postgres import Databases, postgres
 from bench.report import table
 from storage import Store
 from storage.postgres.connection import connect
@@ -86,62 +86,95 @@ def questions(store: Store, size: Size) -> dict[str, Callable[[int], Awaitable[A
     }
 
 
-async def measured(store: Store, size: Size) -> dict[str, float]:
-    """Return the median of each question and of a settlement in milliseconds, and the bodies pruned a second."""
-    figures: dict[str, float] = {}
-    for n in range(TIMES):
-        await store.add_job(make_job(f"fresh_{n}", due=-1), now=T0)
-    for what, ask in questions(store, size).items():
-        taken = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """A store with a past in it."""
+
+    store: Store
+    size: Size
+    bytes_each: float
+
+
+async def measured(grown: Sequence[Grown]) -> dict[str, list[float]]:
+    """Return medians in milliseconds by question, one for each store.
+
+    The stores are asked in turn, so that whatever else the machine does slows all of them.
+    """
+    figures: dict[str, list[float]] = {}
+    for each in grown:
         for n in range(TIMES):
-            began = time.perf_counter()
-            await ask(n)
-            taken.append((time.perf_counter() - began) * 1000)
-        figures[what] = statistics.median(taken)
-    figures["settle a job"] = await _settled(store)
-    began, pruned = time.perf_counter(), 0
-    while pruned < min(PRUNED, size.deliveries // 2):
-        pruned += await store.prune_deliveries(before=T0 - timedelta(days=30), limit=BATCH)
-    figures["bodies pruned a second"] = pruned / (time.perf_counter() - began)
+            await each.store.add_job(make_job(f"fresh_{n}", due=-1), now=T0)
+            await each.store.add_job(make_job(f"settled_{n}", connection="qbo", due=-1), now=T0)
+    asked = [questions(each.store, each.size) for each in grown]
+    for what in asked[0]:
+        taken: list[list[float]] = [[] for _ in grown]
+        for n in range(TIMES):
+            for place, ask in enumerate(asked):
+                began = time.perf_counter()
+                await ask[what](n)
+                taken[place].append((time.perf_counter() - began) * 1000)
+        figures[what] = [statistics.median(times) for times in taken]
+    figures["settle a job"] = await _settled(grown)
+    figures["bodies pruned a second"] = [await _pruned(each) for each in grown]
     return figures
 
 
-async def _settled(store: Store) -> float:
+async def _settled(grown: Sequence[Grown]) -> list[float]:
+    claimed = [
+        await each.store.claim_jobs({"qbo": TIMES}, owner="w1", now=T0, lease=timedelta(days=1)) for each in grown
+    ]
+    taken: list[list[float]] = [[] for _ in grown]
     for n in range(TIMES):
-        await store.add_job(make_job(f"settled_{n}", due=-1), now=T0)
-    taken = []
-    for each in await store.claim_jobs({"nomod": TIMES}, owner="w1", now=T0, lease=LEASE):
-        began = time.perf_counter()
-        await store.settle(make_settlement(each, owner="w1"))
-        taken.append((time.perf_counter() - began) * 1000)
-    return statistics.median(taken)
+        for place, each in enumerate(grown):
+            began = time.perf_counter()
+            await each.store.settle(make_settlement(claimed[place][n], owner="w1"))
+            taken[place].append((time.perf_counter() - began) * 1000)
+    return [statistics.median(times) for times in taken]
 
 
-async def on_sqlite(folder: Path, size: Size) -> tuple[dict[str, float], float]:
-    """Return the figures of a SQLite file, and its bytes for each delivery."""
+async def _pruned(grown: Grown) -> float:
+    began, pruned = time.perf_counter(), 0
+    while pruned < min(PRUNED, grown.size.deliveries // 2):
+        pruned += await grown.store.prune_deliveries(before=T0 - timedelta(days=30), limit=BATCH)
+    return pruned / (time.perf_counter() - began)
+
+
+async def on_sqlite(folder: Path, size: Size) -> Grown:
+    """Return a SQLite file with a past."""
     path = folder / f"growth-{size.deliveries}.db"
     await past.make_sqlite(path)
     await asyncio.to_thread(past.fill_sqlite, path, size.deliveries, size.customers)
-    each = path.stat().st_size / size.deliveries
     store = SqliteStore(path)
     await store.open()
-    figures = await measured(store, size)
-    await store.close()
-    path.unlink()
-    return figures, each
+    return Grown(store=store, size=size, bytes_each=path.stat().st_size / size.deliveries)
 
 
-async def on_postgres(url: str, size: Size) -> tuple[dict[str, float], float]:
-    """Return the figures of a PostgreSQL database, and its bytes for each delivery."""
+async def on_postgres(url: str, size: Size) -> Grown:
+    """Return a PostgreSQL database with a past."""
     store = PostgresStore(url)
     await store.open()
     connection = await connect(url, command_timeout=None)
     await past.fill_postgres(connection, size.deliveries, size.customers)
     each = await connection.fetchval("SELECT pg_database_size(current_database())") / size.deliveries
     await connection.close()
-    figures = await measured(store, size)
-    await store.close()
-    return figures, each
+    return Grown(store=store, size=size, bytes_each=each)
+
+
+async def grow(sizes: Sequence[Size], folder: Path, databases: Databases | None) -> tuple[dict[str, list[float]], ...]:
+    """Return the figures of stores of these sizes, and their bytes for each delivery."""
+    grown = []
+    for size in sizes:
+        began = time.perf_counter()
+        if databases is not None:
+            grown.append(await on_postgres(databases(f"growth_{size.deliveries}"), size))
+        else:
+            grown.append(await on_sqlite(folder, size))
+        took = time.perf_counter() - began
+        print(f"{size.deliveries:,} deliveries, {size.customers:,} customers: filled in {took:.0f} s", file=sys.stderr)
+    figures = await measured(grown)
+    for each in grown:
+        await each.store.close()
+    return figures, {"bytes for each delivery, with its job and body": [each.bytes_each for each in grown]}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,22 +187,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     large = Size(deliveries=asked.deliveries, customers=asked.mappings or max(1, asked.deliveries // 5))
     small = Size(deliveries=max(SMALL, large.deliveries // SMALL), customers=max(10, large.customers // SMALL))
-    found: list[tuple[dict[str, float], float]] = []
+    sizes = (small, large)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ledgergate-growth-", dir=asked.folder)))
         databases = stack.enter_context(postgres()) if asked.store == "postgres" else None
-        for size in (small, large):
-            began = time.perf_counter()
-            made = on_postgres(databases("growth"), size) if databases is not None else on_sqlite(folder, size)
-            found.append(uvloop.run(made))
-            took = time.perf_counter() - began
-            print(f"{size.deliveries:,} deliveries, {size.customers:,} customers: {took:.0f} s", file=sys.stderr)
-    (before, small_bytes), (after, large_bytes) = found
+        figures, bytes_each = uvloop.run(grow(sizes, folder, databases))
     machine = facts()
     print(f"{machine['at']}, {machine['cpu']}, {asked.store}, medians of {TIMES} in milliseconds\n")
-    rows = [[what, shown(before[what]), shown(after[what])] for what in after]
-    rows.append(["bytes for each delivery, with its job and body", shown(small_bytes), shown(large_bytes)])
-    headings = ["", *(f"{size.deliveries:,} deliveries, {size.customers:,} customers" for size in (small, large))]
+    rows = [[what, *map(shown, values)] for what, values in (figures | bytes_each).items()]
+    headings = ["", *(f"{size.deliveries:,} deliveries, {size.customers:,} customers" for size in sizes)]
     print(table(headings, rows))
     return 0
 

@@ -6,6 +6,7 @@ used is gone a moment later by itself, and so are the places of a process that h
 """
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,6 +34,7 @@ NEARLY_OVER = 30_000
 STORE_AWAY = 1.0
 MOST_SPARE = 50
 OFFSET_LASTS = 10.0
+_NUMBERS = itertools.count(1)
 
 
 class Budget:
@@ -52,9 +54,10 @@ class Budget:
     ) -> None:
         self.windows = windows_of(limits)
         self._connection, self._concurrency = connection, max(1, limits.concurrency)
-        self._store, self._breaker, self._owner = store, breaker, owner
+        self._store, self._breaker = store, breaker
+        self._owner = f"{owner}#{next(_NUMBERS)}"  # a connection whose settings change has two for a moment
         self._clock, self._sleep, self._store_time = clock, sleep, store_time
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[int]] = deque()
         self._busy = self._places = 0
         self._slots: deque[tuple[int, int]] = deque()
         self._server: asyncio.Task[None] | None = None
@@ -65,6 +68,7 @@ class Budget:
         self._own: Any = None
         """While it is alone: what the store would note."""
         self._used: list[tuple[int, int]] = []
+        self._unused: list[tuple[int, int]] = []
 
     @property
     def held_for(self) -> float:
@@ -107,13 +111,24 @@ class Budget:
     # Who waits, and who serves them ----------------------------------------------------------------------------
 
     async def _enter(self) -> None:
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        at = await self._turn()
+        while self._is_late(at):  # the machine has other things to do than to go on here
+            self._unused.append((at, 1))
+            self._leave()
+            at = await self._turn(first=True)
+
+    async def _turn(self, *, first: bool = False) -> int:
+        """Wait until this request may be sent; return for when."""
+        place: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if first:
+            self._waiting.appendleft(place)
+        else:
+            self._waiting.append(place)
         self._stirred.set()
         if self._server is None:
             self._server = asyncio.create_task(self._serve(), name=f"budget-{self._connection}")
         try:
-            await place
+            return await place
         except asyncio.CancelledError:
             if place in self._waiting:
                 self._waiting.remove(place)
@@ -146,9 +161,11 @@ class Budget:
             self._refuse(error)
         finally:
             self._server = None
+            while self._waiting:  # only where it was cancelled: the gateway stops
+                self._waiting.popleft().cancel()
 
     async def _use_next(self) -> None:
-        """Wait for the next slot, and let one in; a slot that is over by now is lost."""
+        """Wait for the next slot, and let one in; a slot that is over by now is given back."""
         at, count = self._slots[0]
         now = self._store_now()
         ahead = at - now
@@ -157,7 +174,8 @@ class Budget:
             await self._sleep(min(ahead, over) / SECOND)
             return
         self._slots.popleft()
-        if -ahead > lateness(self.windows):
+        if self._is_late(at):
+            self._unused.append((at, count))
             return
         if count > 1:
             self._slots.appendleft((at, count - 1))
@@ -165,9 +183,10 @@ class Budget:
         if not place.done():
             self._busy += 1
             self._begun += 1
-            place.set_result(None)
+            place.set_result(at)
 
     async def _wait_out(self, seconds: float) -> None:
+        self._unused += self._slots
         self._slots.clear()
         if seconds > LONGEST_WAIT:
             self._refuse(RateLimitedError("the provider has asked for a pause", retry_after=seconds))
@@ -197,17 +216,20 @@ class Budget:
         if not self._alone_until:
             await self._ask()
             return
-        wish = Wish(owner=self._owner, busy=self._busy, waiting=len(self._waiting), holding=self._holding())
+        holding, unused = self._holding(), tuple(self._unused)
+        wish = Wish(owner=self._owner, busy=self._busy, waiting=len(self._waiting), holding=holding, unused=unused)
         self._own, got = self._decide(wish, self._own, self._store_now())
-        self._used += got.slots
+        self._used += [*got.slots, *((at, -count) for at, count in unused)]
+        self._unused.clear()
         self._get(got)
 
     async def _ask(self) -> None:
         """Tell the store what was handed out and what is wanted, and take it. A store that is away is waited for."""
         began, late = self._clock(), lateness(self.windows)
-        passed, begun, used = began - self._asked, self._begun, tuple(self._used)
+        holding, used, unused = self._holding(), tuple(self._used), tuple(self._unused)
+        passed, begun = began - self._asked, self._begun
         wish = Wish(
-            owner=self._owner, busy=self._busy, waiting=len(self._waiting), holding=self._holding(), used=used,
+            owner=self._owner, busy=self._busy, waiting=len(self._waiting), holding=holding, used=used, unused=unused,
             lead=self._lead,
             spare=min(MOST_SPARE, int(begun * late / SECOND / max(passed, late / SECOND))),
             alone=bool(self.windows) and begun > 0 and passed < 2 * ALONE / SECOND,
@@ -229,9 +251,10 @@ class Budget:
         self._lead = min(SECOND, took + took // 4) if took > late // 2 else 0
         self._offset.note(micros(told) - round(began * SECOND), at=began)
         if self._alone_until and micros(told) >= self._alone_until:
-            self._slots.clear()  # told too late: others may have taken them
+            self._unused += self._slots  # told too late: others may have taken the same
+            self._slots.clear()
         self._asked, self._begun = began, self._begun - begun
-        self._used = self._used[len(used) :]
+        self._used, self._unused = self._used[len(used) :], self._unused[len(unused) :]
         self._own, self._alone_until = own, got.alone_until
         self._breaker.heard(circuit)
         self._get(got)
@@ -245,10 +268,12 @@ class Budget:
 
     def _holding(self) -> int:
         """Return how many slots are left that are not over."""
-        over = self._store_now() - lateness(self.windows)
-        while self._slots and self._slots[0][0] < over:
-            self._slots.popleft()
+        while self._slots and self._is_late(self._slots[0][0]):
+            self._unused.append(self._slots.popleft())
         return sum(count for _, count in self._slots)
+
+    def _is_late(self, at: int) -> bool:
+        return self._store_now() - at > lateness(self.windows)
 
     def _is_over(self) -> bool:
         return self._store_now() >= self._alone_until - NEARLY_OVER

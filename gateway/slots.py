@@ -70,6 +70,8 @@ class Wish:
     """Slots to take beyond these, if they can be had at once."""
     used: Sequence[tuple[int, int]] = ()
     """Slots that it has handed out by itself since it asked last."""
+    unused: Sequence[tuple[int, int]] = ()
+    """Slots that it was given, could not use in time, and gives back."""
     alone: bool = False
     """Whether it has so much to do that it would like to hand them out by itself."""
     lead: int = 0
@@ -101,7 +103,7 @@ def grant(
         return {**noted, "users": users}, Grant(places=wish.busy, slots=())
     if owner != wish.owner and windows and alone_until:  # it has died, or was late: who knows what it has handed out
         taken.append((_on_grid(min(alone_until, now)), windows[0].count))
-    taken = _merged([*taken, *wish.used])
+    taken = _merged([*taken, *wish.used, *((at, -count) for at, count in wish.unused)])
     places = _places(users, wish, concurrency=concurrency, now=now)
     users[wish.owner] = (places, wish.busy + wish.waiting, now + GONE_AFTER)
     if wish.busy + wish.waiting == 0:
@@ -168,11 +170,11 @@ def _spaces(windows: Sequence[Window]) -> list[tuple[int, int]]:
 
 
 def _merged(slots: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return slots in order, those of one time together."""
+    """Return slots in order, those of one time together, without those that were given back."""
     found: dict[int, int] = {}
     for at, count in sorted(slots):
         found[at] = found.get(at, 0) + count
-    return list(found.items())
+    return [(at, count) for at, count in found.items() if count > 0]
 
 
 def _on_grid(moment: int) -> int:

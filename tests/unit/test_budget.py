@@ -119,12 +119,12 @@ class World:
     provider: Provider
     made: list[Budget] = field(default_factory=list)
 
-    def process(self) -> Budget:
+    def process(self, **how: Any) -> Budget:
         """Start another process."""
         store: Any = self.store
         budget = Budget(
             "nomod", self.provider.limits, store=store, owner=f"p{len(self.made)}", clock=self.loop.time,
-            breaker=Breaker("nomod", store=store, now=self.loop.now),
+            breaker=Breaker("nomod", store=store, now=self.loop.now), **how,
         )  # fmt: skip
         self.made.append(budget)
         return budget
@@ -182,6 +182,25 @@ def test_a_limit_is_used_up_to_95_percent_and_never_exceeded(what: str, processe
             used = here.provider.served / (rate * seconds)
             print(f"used {used:.3f}, asked the store {here.store.asked} times for {here.provider.served} requests")
             assert used >= 0.95
+            await asyncio.gather(*pressing)
+
+        here.loop.run_until_complete(go())
+        assert here.provider.refused == 0
+        assert here.provider.crowded == 0
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_process_that_wakes_late_exceeds_nothing_and_gives_back_what_it_has_missed(processes: int) -> None:
+    with world(Limits(per_second=50, concurrency=16), random.randrange(1 << 30)) as here:
+
+        async def late(seconds: float) -> None:
+            await asyncio.sleep(seconds + here.provider.chance.uniform(0, 0.05))
+
+        async def go() -> None:
+            pressing = [asyncio.ensure_future(here.press(here.process(sleep=late), 35.0)) for _ in range(processes)]
+            await asyncio.sleep(30.0)
+            print(f"used {here.provider.served / (50 * 30):.3f}")
+            assert here.provider.served > 0.7 * 50 * 30
             await asyncio.gather(*pressing)
 
         here.loop.run_until_complete(go())
