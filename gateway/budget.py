@@ -248,7 +248,8 @@ class Budget:
             await self._sleep(STORE_AWAY)
             return
         took = round((self._clock() - began) * SECOND)
-        self._lead = min(SECOND, took + took // 4) if took > late // 2 else 0
+        lead = took + took // 4 if took > late // 2 else 0
+        self._lead = min(SECOND, max(lead, self._lead * 3 // 4))  # answers that took long once may do so again
         self._offset.note(micros(told) - round(began * SECOND), at=began)
         if self._alone_until and micros(told) >= self._alone_until:
             self._unused += self._slots  # told too late: others may have taken the same
