@@ -225,12 +225,13 @@ class Worker:
     async def _hear(self) -> None:
         """Wake at the commits of all processes."""
         loop = asyncio.get_running_loop()
-        pause = FIRST_PAUSE
+        pause, heard = FIRST_PAUSE, -1
         while True:
             began, before = loop.time(), self._useful
             try:
-                if not await self._store.wait_for_change(IDLE_SECONDS):
+                if not await self._store.wait_for_change(IDLE_SECONDS, since=heard):
                     continue
+                heard = await self._store.change_token()  # before the wake: what comes later is heard the next time
             except StorageError:
                 await asyncio.sleep(TROUBLE_SECONDS)
                 continue
