@@ -48,7 +48,10 @@ nitpicky = True
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
-suppress_warnings = ["myst.header"]  # a page may begin below its title's level
+suppress_warnings = [
+    "myst.header",  # a page may begin below its title's level
+    "misc.highlighting_failure",  # an example may leave out what is said elsewhere, with an ellipsis
+]
 
 html_theme = "furo"
 html_title = "ledgergate"
