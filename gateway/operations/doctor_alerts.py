@@ -31,7 +31,7 @@ async def channels(store: Store, settings: Settings, *, now: datetime) -> AsyncI
 
 async def _fared(store: Store, row: ChannelRow, *, now: datetime) -> Finding:
     fared = await store.channel_activity(row.name)
-    if fared.failed:
+    if fared.failed and fared.last_error is not None:
         said = f"Channel {row.name}: {counted(fared.failed, 'message')} of the last 30 days did not arrive"
     elif fared.last_error is not None:
         said = f"Channel {row.name}: {counted(fared.pending, 'message')} could not be sent yet"

@@ -22,7 +22,9 @@ SELECT max(ended_at) FILTER (WHERE status = 'sent') AS last_sent_at,
   FROM alert_messages WHERE channel = $1"""
 _LAST_ERROR = """
 SELECT error FROM alert_messages
- WHERE channel = $1 AND status IN ('pending', 'failed') AND error IS NOT NULL ORDER BY number DESC LIMIT 1"""
+ WHERE channel = $1 AND status IN ('pending', 'failed') AND error IS NOT NULL
+   AND number > coalesce((SELECT max(number) FROM alert_messages WHERE channel = $1 AND status = 'sent'), 0)
+ ORDER BY number DESC LIMIT 1"""
 
 
 class Channels:

@@ -134,4 +134,4 @@ class ChannelActivity:
     failed: int
     """Messages that were given up, of those that are kept."""
     last_error: Json
-    """Why the last try of the newest message in trouble has failed; None when there is none."""
+    """Why the newest message in trouble was not taken; None when there is none, or when a later one was taken."""

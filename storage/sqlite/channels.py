@@ -20,7 +20,9 @@ _LAST_SENT = "SELECT max(ended_at) FROM alert_messages WHERE channel = ? AND sta
 _COUNT = "SELECT count(*) FROM alert_messages WHERE channel = ? AND status = ?"
 _LAST_ERROR = """
 SELECT error FROM alert_messages
- WHERE channel = ? AND status IN ('pending', 'failed') AND error IS NOT NULL ORDER BY number DESC LIMIT 1"""
+ WHERE channel = :channel AND status IN ('pending', 'failed') AND error IS NOT NULL
+   AND number > coalesce((SELECT max(number) FROM alert_messages WHERE channel = :channel AND status = 'sent'), 0)
+ ORDER BY number DESC LIMIT 1"""
 
 
 class Channels:
@@ -64,7 +66,7 @@ class Channels:
         """Return how a channel has fared."""
 
         def work(db: sqlite3.Connection) -> ChannelActivity:
-            error = db.execute(_LAST_ERROR, (channel,)).fetchone()
+            error = db.execute(_LAST_ERROR, {"channel": channel}).fetchone()
             return ChannelActivity(
                 last_sent_at=moment_or_none(db.execute(_LAST_SENT, (channel,)).fetchone()[0]),
                 pending=db.execute(_COUNT, (channel, "pending")).fetchone()[0],

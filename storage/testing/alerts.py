@@ -228,3 +228,8 @@ class AlertContract(StoreFixtures):
             )
         fared = await store.channel_activity("ops")
         assert fared == ChannelActivity(last_sent_at=at(0), pending=1, failed=1, last_error={"code": "x"})
+        await store.settle_alert_message(
+            messages[2].message_id, attempts=0, status=MessageStatus.SENT, next_attempt_at=None, error=None, now=at(9)
+        )
+        fared = await store.channel_activity("ops")
+        assert fared == ChannelActivity(last_sent_at=at(9), pending=0, failed=1, last_error=None)
