@@ -104,6 +104,8 @@ async def killed_at_step(
         if reached and nodes == 1:
             await scene.start()
         await scene.finish()
+        if not reached:
+            await child.terminate()  # it may come to the step while it stops, and die of it
         await scene.check()
     return reached
 

@@ -28,7 +28,7 @@ from tests.crash.driver import POINT, RECORD
 from tests.crash.killing import Point
 from tests.crash.nursery import KILLED, Child, Nursery
 from tests.invariants import World, check_invariants, check_secrecy, every
-from tests.ledgers import LedgerNomod, invoices_in_nomod, made_in_quickbooks
+from tests.ledgers import LedgerNomod, invoices_in_nomod, invoices_in_quickbooks, made_in_quickbooks
 
 ADMIN_KEY = "admin-key-of-the-crash-tests"
 SECRET_KEY = "secret-key-of-the-crash-tests-000"
@@ -42,6 +42,7 @@ class Scene(Configuring):
 
     def __init__(self, folder: Path, nursery: Nursery, *, nodes: int = 1, database: str | None = None) -> None:
         self.flexprice, self.nomod, self.intuit = FlexpriceSimulator(), LedgerNomod(), QuickBooksSimulator()
+        self.intuit.quirks.home_currency = "AED"
         self.secret = new_secret()
         self.acknowledged: list[str] = []
         self.children: list[Child] = []
@@ -65,7 +66,7 @@ class Scene(Configuring):
             await self.add_flexprice()
             await self.add_tithely()
             await self.add_nomod(recovery_lookups=LOOKUPS, invoices=True)
-            await self.add_quickbooks(recovery_lookups=LOOKUPS)
+            await self.add_quickbooks(recovery_lookups=LOOKUPS, invoices=True)
         await self._observer.open()
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
 
@@ -230,8 +231,10 @@ class Scene(Configuring):
         """Look at the provider, as a careful person does: adopt what was made already, else make one."""
         made = self.nomod.made_for if review.connection == "nomod-prod" else made_in_quickbooks(self.intuit)
         wanted = str(review.entity_id)
-        if review.entity_type == "invoice":
+        if review.entity_type == "invoice" and review.connection == "nomod-prod":
             made, wanted = invoices_in_nomod(self.nomod), self.flexprice.invoices[wanted]["invoice_number"]
+        elif review.entity_type == "invoice":
+            made = invoices_in_quickbooks(self.intuit)
         known = made.get(wanted)
         decision = {"decision": "adopt", "provider_entity_id": known[0]} if known else {"decision": "create"}
         await self._ask("POST", f"/api/v1/reviews/{review.review_id}/resolve", decision)
@@ -241,7 +244,7 @@ class Scene(Configuring):
         assert name == "qbo-prod"
         async with Gateway(self._settings(), serve=False, work=False) as gateway:
             self._configuring = gateway
-            await self.add_quickbooks(recovery_lookups=LOOKUPS)
+            await self.add_quickbooks(recovery_lookups=LOOKUPS, invoices=True)
             await gateway.app[keys.STORE].set_connection_status(name, status="active", now=self.now())
 
     async def _ask(self, method: str, path: str, body: object) -> None:

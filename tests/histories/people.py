@@ -6,7 +6,7 @@ from storage.errors import StorageError
 from storage.records import ConnectionRow, JobStatus, Review, ReviewStatus
 from tests.harness import QUICKBOOKS, Rig
 from tests.invariants import every
-from tests.ledgers import invoices_in_nomod, made_in_quickbooks
+from tests.ledgers import invoices_in_nomod, invoices_in_quickbooks, made_in_quickbooks
 
 
 async def operate(rig: Rig) -> int:
@@ -30,7 +30,9 @@ async def _decide(rig: Rig, review: Review) -> None:
     """Look at the provider: adopt what was made for the customer, or the invoice, else make one."""
     made = rig.nomod.made_for if review.connection == "nomod-prod" else made_in_quickbooks(rig.intuit)
     wanted = str(review.entity_id)
-    if review.entity_type == "invoice":
+    if review.entity_type == "invoice" and review.connection == QUICKBOOKS:
+        made = invoices_in_quickbooks(rig.intuit)
+    elif review.entity_type == "invoice":
         made, wanted = invoices_in_nomod(rig.nomod), rig.flexprice.invoices[wanted]["invoice_number"]
     known = made.get(wanted)
     with contextlib.suppress(StorageError):  # it was answered meanwhile
@@ -43,5 +45,6 @@ async def _decide(rig: Rig, review: Review) -> None:
 async def _resume(rig: Rig, connection: ConnectionRow) -> None:
     """Give the consent again where it is what was missing, and let work go on."""
     if connection.name == QUICKBOOKS and connection.pause_reason:
-        await rig.add_quickbooks()
+        customer_only = bool(connection.settings.get("invoice_sync", {}).get("customer_only"))
+        await rig.add_quickbooks(invoices=not customer_only)
     await rig.resume(connection.name)
