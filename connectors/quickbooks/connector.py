@@ -221,6 +221,7 @@ class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent, InvoiceSync
             "adopt_on_name": self.config.adopt_on_name.value,
             "inactive": self.config.inactive.value,
             "multicurrency": "on" if self._company.is_multicurrency else "off",
+            "gifts": self.config.gifts.value,
         }
         tokens = self._tokens.known
         dates = {

@@ -10,6 +10,7 @@ from connectors.errors import (
     LookupImpossibleError,
     NotOfferedError,
     OutcomeUnknownError,
+    PermissionRefusedError,
     ProviderError,
     RejectedError,
     StaleCustomerError,
@@ -130,7 +131,7 @@ class Invoicing:
         try:
             entity = ENTITIES[invoice.document]
             row = record_in(await self._api.write(entity.lower(), draft.body, request_id=intent.key), entity)
-        except (StaleRecordError, RejectedError, ConfigurationError, NoSuchPageError) as error:
+        except (StaleRecordError, RejectedError, PermissionRefusedError, ConfigurationError, NoSuchPageError) as error:
             raise await self._explained(error, invoice, customer_record) from error
         made = await self._candidate(row, invoice.document, invoice.reference)
         if made.marker != invoice.reference and made.number != filed_number(invoice):
@@ -227,6 +228,8 @@ class Invoicing:
     async def _explained(self, error: ConnectorError, invoice: Invoice, customer_record: str) -> ConnectorError:
         """Return what a refusal means. It is definite: nothing was written."""
         code, request_id = error.provider_code, error.provider_request_id
+        if isinstance(error, PermissionRefusedError):
+            return await self._not_offered(customer_record, error)
         if isinstance(error, ConfigurationError | NoSuchPageError):
             return error if code else await self._not_offered(customer_record, error)
         about_currency = code == str(BUSINESS_RULE)

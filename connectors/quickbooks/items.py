@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors.base import Host
-from connectors.errors import DuplicateRefusedError, NotOfferedError, UnreachableError
+from connectors.errors import (
+    DuplicateRefusedError,
+    NotOfferedError,
+    PermissionRefusedError,
+    StaleRecordError,
+    UnreachableError,
+)
 from connectors.invoice_errors import ItemMissingError
 from connectors.invoices import Document, Invoice, InvoiceLine
 from connectors.quickbooks import queries
@@ -63,6 +69,20 @@ class Items:
         Raises ItemMissingError where there is nothing to book with, NotOfferedError where the company has no items at
         all and the settings name none, UnreachableError for what may pass: of the invoice nothing was sent.
         """
+        try:
+            return await self._of(invoice, seed)
+        except PermissionRefusedError as error:
+            raise ItemMissingError(
+                f"QuickBooks does not let this connection see to items and accounts: {error.detail}",
+                provider_code=error.provider_code, provider_request_id=error.provider_request_id,
+            ) from error  # fmt: skip
+        except StaleRecordError as error:
+            raise ItemMissingError(
+                f"an item could not be created: {error.detail}", provider_code=error.provider_code,
+                provider_request_id=error.provider_request_id,
+            ) from error  # fmt: skip
+
+    async def _of(self, invoice: Invoice, seed: str) -> Booked:
         with before_writing("the company's items"):
             wanted = [self._wanted(line, invoice) for line in invoice.lines]
             extra = self._extra(invoice)

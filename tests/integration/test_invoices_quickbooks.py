@@ -423,6 +423,28 @@ async def test_a_company_without_any_item_costs_the_customer_nothing(rig: Rig) -
     assert "no item at all" in warning
 
 
+async def test_a_plan_or_a_person_without_invoices_costs_the_customers_nothing(rig: Rig) -> None:
+    refused = rig.intuit.faults.service(5030, "The feature is not supported by this plan.", status=403, route=CREATE)
+    rig.intuit.faults.add(refused)
+    delivery = await bill(rig)
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert await ended(rig, delivery) is DeliveryStatus.PROCESSED
+    told = (await rig.api("GET", f"/api/v1/connections/{QUICKBOOKS}"))[1]
+    assert (told["status"], len(told["warnings"])) == ("active", 1)
+
+
+@pytest.mark.parametrize("answer", ["refused", "gone"])
+async def test_items_that_cannot_be_seen_to_fail_the_invoice_and_pause_nothing(rig: Rig, answer: str) -> None:
+    await rig.add_quickbooks(invoices=True, create_items=True)
+    code, detail = {"refused": (5020, "No permission"), "gone": (2500, "Accounts element id 31 not found")}[answer]
+    rig.intuit.faults.add(rig.intuit.faults.service(code, detail, route="POST /v3/company/*/item", times=9))
+    await bill(rig, lines=PLAN)
+    await rig.finish()
+    assert (await failure(rig))["code"] == "item_missing"
+    assert (await rig.api("GET", f"/api/v1/connections/{QUICKBOOKS}"))[1]["status"] == "active"
+
+
 # Voids, mail and links ---------------------------------------------------------------------------------------------
 
 
