@@ -4,7 +4,7 @@ PY := .venv/bin/python
 SOURCES := $(wildcard gateway connectors storage tests bench tools examples/*/src run.py)
 STYLED := $(SOURCES) $(wildcard examples/*/tests)
 
-.PHONY: help demo run test check lint format types imports docs screenshots bench bench-peers bench-plot soak lock clean install install-dev
+.PHONY: help demo run test check lint format types imports docs screenshots bench bench-peers bench-plot soak mutants lock clean install install-dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -62,6 +62,9 @@ bench-plot: install-dev ## draw the latest figures, as SVG beside them
 soak: install-dev ## a thousand kills and ten thousand histories, each with a verdict; SEED=… plays them again
 	@$(PY) -m tests.soak $(if $(SEED),--seed $(SEED))
 	@$(PY) -m tests.histories $(if $(SEED),--seed $(SEED))
+
+mutants: install-dev ## change the code that the promise rests on, a little at a time: do the tests notice?
+	@$(PY) -m tools.mutants $(MUTANTS_ARGS)
 
 lock: install-dev ## resolve pyproject.toml into the lock files; UPGRADE=1 takes the newest
 	@$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)

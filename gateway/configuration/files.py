@@ -35,12 +35,12 @@ class File(Spec):
 def read_file(path: Path, resolve: Any) -> File:
     """Read a TOML file; `resolve` replaces references to secrets by their values. Raises ConfigFileError."""
     try:
-        raw = tomllib.loads(path.read_text("utf-8"))
+        raw = resolve(tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror}"
         raise ConfigFileError(msg) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # bytes that are no text, numbers too long, tables too deep
         told = error if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
         msg = f"{path.name}: {told}"
         raise ConfigFileError(msg) from None
-    return parse_spec(File, resolve(raw), where=path.name)
+    return parse_spec(File, raw, where=path.name)

@@ -137,3 +137,61 @@ def test_a_record_without_a_time_is_the_lost_one_only_where_none_was_there_befor
     old = record("8", created_at=NOW - timedelta(days=1))
     assert recovered(ADA, [timeless, old], started_at=NOW, undated=True) is None
     assert recovered(ADA, [timeless, record("8")], started_at=NOW, undated=True) is None
+
+
+def others(decision: object) -> dict[str, str]:
+    """Return what an adoption has left aside, and why."""
+    assert isinstance(decision, Adopt)
+    return {judged.candidate.provider_entity_id: judged.why for judged in decision.others}
+
+
+@pytest.mark.parametrize("early,found", [(119, True), (120, True), (120.5, False)])
+def test_a_lost_create_may_lie_two_minutes_before_by_the_provider_s_clock(early: float, found: bool) -> None:
+    made = record(created_at=NOW - timedelta(seconds=early))
+    assert (recovered(ADA, [made], started_at=NOW) is not None) is found
+
+
+def test_of_two_records_of_a_lost_create_the_first_is_linked_and_the_other_shown() -> None:
+    """The earliest; one without a time comes last, and ids decide what times do not."""
+    marked = {"marker": ADA.reference}
+    timeless, late = record("1", **marked), record("2", created_at=NOW + timedelta(seconds=9), **marked)
+    early, twin = record("4", created_at=NOW, **marked), record("3", created_at=NOW, **marked)
+    for order in ([timeless, late, early, twin], [twin, early, late, timeless]):
+        found = recovered(ADA, order, started_at=NOW + timedelta(days=1))
+        assert found is not None
+        assert found.candidate == twin
+        assert set(others(found)) == {"1", "2", "4"}
+    assert recovered(ADA, [timeless, late], started_at=NOW).candidate == late  # type: ignore[union-attr]
+
+
+def test_currencies_are_compared_only_where_the_setting_and_the_customer_say_so() -> None:
+    euros, dollars = record(currency="EUR"), replace(ADA, currency="USD")
+    assert isinstance(match(dollars, [euros], policy=STRICT, taken={}), Adopt)
+    assert isinstance(match(ADA, [euros], policy=MatchPolicy(compare_currency=True), taken={}), Adopt)
+
+
+def test_two_records_with_our_mark_are_a_question() -> None:
+    decision = match(ADA, [record("1", marker="s:c1"), record("2", marker="s:c1")], policy=STRICT, taken={})
+    assert (type(decision), getattr(decision, "kind", "")) == (Ask, "ambiguous")
+
+
+def test_an_adoption_reactivates_nothing_and_shows_what_it_leaves_aside() -> None:
+    kept = match(ADA, [record("1"), record("2", active=False)], policy=STRICT, taken={})
+    assert isinstance(kept, Adopt)
+    assert (kept.candidate.provider_entity_id, kept.reactivate, others(kept)) == ("1", False, {"2": "inactive"})
+    chosen = match(ADA, [record("1"), record("2", "Bob")], policy=STRICT, taken={})
+    assert others(chosen) == {"2": "same e-mail, another name"}
+
+
+def test_a_question_says_of_each_record_what_is_the_same() -> None:
+    decision = match(ADA, [record("1"), record("2"), record("3", "Bob")], policy=STRICT, taken={})
+    assert isinstance(decision, Ask)
+    assert {judged.candidate.provider_entity_id: judged.why for judged in decision.candidates} == {
+        "1": "same e-mail and same name", "2": "same e-mail and same name", "3": "same e-mail",
+    }  # fmt: skip
+
+
+def test_by_name_another_name_is_left_and_two_of_the_same_are_a_question() -> None:
+    assert isinstance(match(ADA, [record(name="Bob", email=None)], policy=BY_NAME, taken={}), Create)
+    two = match(ADA, [record(email=None), record("2", email=None)], policy=BY_NAME, taken={})
+    assert (type(two), getattr(two, "kind", "")) == (Ask, "ambiguous")

@@ -10,7 +10,7 @@ from connectors import errors as connector_errors
 from connectors.errors import Action, ConnectorError, RateLimitedError
 from gateway import errors as gateway_errors
 from gateway.errors import GatewayError
-from gateway.pipeline.policy import BUG_TRIES, JITTER, Fail, Pause, Retry, Review, decide
+from gateway.pipeline.policy import JITTER, Fail, Pause, Retry, Review, decide
 from gateway.settings import DEFAULT_SCHEDULE
 from storage import errors as storage_errors
 from storage.errors import StorageError
@@ -42,7 +42,14 @@ def test_what_is_retried_fails_when_the_schedule_is_over(kind: type[ConnectorErr
 
 def test_a_bug_is_tried_a_few_times_and_then_fails() -> None:
     verdicts = [decide(KeyError(), failures=n, schedule=DEFAULT_SCHEDULE, now=NOW, spread=0.0) for n in range(6)]
-    assert [type(verdict) for verdict in verdicts] == [Retry] * BUG_TRIES + [Fail] * (6 - BUG_TRIES)
+    assert [type(verdict) for verdict in verdicts] == [Retry, Retry, Retry, Fail, Fail, Fail]
+
+
+@pytest.mark.parametrize("spread,wait", [(-1.0, 90.0), (0.0, 100.0), (0.5, 105.0), (1.0, 110.0)])
+def test_the_jitter_is_a_tenth_of_the_delay_both_ways(spread: float, wait: float) -> None:
+    verdict = decide(connector_errors.ProviderError(), failures=0, schedule=(100.0,), now=NOW, spread=spread)
+    assert isinstance(verdict, Retry)
+    assert (verdict.at - NOW).total_seconds() == pytest.approx(wait)
 
 
 @pytest.mark.parametrize("failures", [0, 2, 1000])
@@ -67,7 +74,7 @@ def test_a_store_in_trouble_burns_nothing_and_what_it_can_never_hold_fails(kind:
         assert verdict == Fail()
     else:
         assert isinstance(verdict, Retry)
-        assert verdict.at > NOW
+        assert verdict.at == NOW + timedelta(seconds=2)
         assert not verdict.burn
 
 

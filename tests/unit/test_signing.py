@@ -327,6 +327,24 @@ def test_a_timestamp_is_at_most_twelve_ascii_digits(timestamp: str) -> None:
     assert refuse(signed(timestamp=timestamp)) is RefusalReason.TIMESTAMP_INVALID
 
 
+def test_a_timestamp_of_twelve_digits_is_a_time() -> None:
+    assert refuse(signed(timestamp="9" * 12)) is RefusalReason.TIMESTAMP_FUTURE
+
+
+def test_while_a_secret_is_rotated_each_signs_whichever_signed_last() -> None:
+    """The one that signed last is tried first, and the others are still there."""
+    secrets = [new_secret() for _ in range(3)]
+    verifier = StandardWebhooksVerifier(secrets)
+    for index in (2, 0, 1, 1, 2, 0):
+        headers = CIMultiDict(sign(secrets[index], message_id=ID, timestamp=TIME, body=BODY))
+        assert verifier.verify(headers, BODY, now=TIME).secret_index == index
+
+
+def test_a_secret_that_signs_nothing_is_named_by_its_place() -> None:
+    with pytest.raises(SecretInvalidError, match="1"):
+        sign("whsec_!", message_id=ID, timestamp=TIME, body=BODY)
+
+
 # ---------------------------------------------------------------- any change, any input
 
 

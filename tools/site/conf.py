@@ -20,7 +20,7 @@ PAGES: dict[str, list[str]] = {
         "docs/tracing", "docs/alerts", "docs/performance",
     ],
     "When something stops": ["docs/runbook", "docs/errors"],
-    "Why it can be trusted": ["docs/reliability", "docs/security"],
+    "Why it can be trusted": ["docs/reliability", "docs/mutants", "docs/security"],
     "How it is built": ["docs/architecture", "docs/decisions/README"],
     "Write for it": [
         "docs/connectors", "docs/connector-quality", "examples/ledgergate-xero/README",
