@@ -57,6 +57,7 @@ from connectors.models import (
 )
 from connectors.money import MoneyError
 from connectors.oauth import Consent, OAuthConsent, Tokens, TokensChangedError, TokenStore
+from connectors.payments import PaidFor, PaidKind, Payment, Payments, PaymentStatus
 
 __all__ = [
     "API_VERSION",
@@ -104,9 +105,14 @@ __all__ = [
     "NotOfferedError",
     "OAuthConsent",
     "OutcomeUnknownError",
+    "PaidFor",
+    "PaidKind",
     "PauseError",
+    "Payment",
     "PaymentLinkRequest",
     "PaymentLinks",
+    "PaymentStatus",
+    "Payments",
     "PermissionRefusedError",
     "ProviderError",
     "RateLimitedError",

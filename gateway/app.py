@@ -22,11 +22,20 @@ from gateway.egress import new_session
 from gateway.metrics import Metrics
 from gateway.operations.acting import nobody
 from gateway.operations.gathered import gather
-from gateway.pipeline.dispatch import CHECK, ENSURE, ENSURE_INVOICE, ENSURE_LINK, VOID_INVOICE, WRITE_BACK
+from gateway.pipeline.dispatch import (
+    CHECK,
+    ENSURE,
+    ENSURE_INVOICE,
+    ENSURE_LINK,
+    RECORD_PAYMENT,
+    VOID_INVOICE,
+    WRITE_BACK,
+)
 from gateway.pipeline.drift import CheckMapping
 from gateway.pipeline.ensure import EnsureCustomer
 from gateway.pipeline.invoices import EnsureInvoice
 from gateway.pipeline.links import EnsurePaymentLink
+from gateway.pipeline.payments import RecordPayment
 from gateway.pipeline.polling import Poller
 from gateway.pipeline.voiding import VoidInvoice
 from gateway.pipeline.worker import Worker
@@ -167,6 +176,7 @@ class Gateway:
                 ENSURE: EnsureCustomer(store=store, registry=registry, now=now, schedule=schedule),
                 ENSURE_INVOICE: EnsureInvoice(store=store, registry=registry, now=now, schedule=schedule),
                 ENSURE_LINK: EnsurePaymentLink(store=store, registry=registry, now=now, schedule=schedule),
+                RECORD_PAYMENT: RecordPayment(store=store, registry=registry, now=now, schedule=schedule),
                 VOID_INVOICE: VoidInvoice(store=store, registry=registry, now=now, schedule=schedule),
                 CHECK: CheckMapping(store=store, registry=registry, now=now, schedule=schedule),
                 WRITE_BACK: WriteBack(store=store, registry=registry, now=now, schedule=schedule),

@@ -9,8 +9,8 @@ LABELS: dict[str, str] = {
     "code": "an [error code](runbook.md#by-error-code), empty where all went well; `other` for one that is not known",
     "connection": "names of connections",
     "duplicate": "`true`, `false`",
-    "kind": "kinds of jobs: `ensure_customer`, `ensure_invoice`, `ensure_payment_link`, `void_invoice`, `write_back`, "
-    "`check_mapping`; of [alerts](alerts.md)",
+    "kind": "kinds of jobs: `ensure_customer`, `ensure_invoice`, `ensure_payment_link`, `void_invoice`, "
+    "`record_payment`, `write_back`, `check_mapping`; of [alerts](alerts.md)",
     "outcome": "what comes of attempts, some twenty words; of a look, `ok` or an error code; of a message, `sent` or "
     "an error code",
     "reason": "why the door refuses, or why a connection is paused: error codes, and a few words of their own",

@@ -11,6 +11,7 @@ from connectors.base import API_VERSION, Connector
 from connectors.invoices import InvoiceSync
 from connectors.links import PaymentLinks
 from connectors.oauth import OAuthConsent
+from connectors.payments import Payments
 from gateway.errors import PluginError
 from gateway.sources.base import SOURCE_API_VERSION, Source
 
@@ -115,6 +116,7 @@ def capabilities(kind: type[Connector[Any]]) -> list[str]:
     told = {
         "invoices": issubclass(kind, InvoiceSync),
         "payment links": issubclass(kind, PaymentLinks),
+        "payments": issubclass(kind, Payments),
         "verifies hints": kind.get_customer is not Connector.get_customer,
         "reactivates": kind.reactivate_customer is not Connector.reactivate_customer,
         "consent in the browser": issubclass(kind, OAuthConsent),

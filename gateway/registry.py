@@ -24,6 +24,7 @@ from gateway.lending import LEASE, StoredMemory, StoredTokens
 from gateway.plugins import connector_plugins, source_plugins
 from gateway.secrets import Vault
 from gateway.sources.base import Source, SourceHost
+from gateway.sources.provider_events import ProviderEvents
 from gateway.sources.signing import SecretInvalidError, Verifier
 from storage import Store
 from storage.records import WELL, ConnectionRow, SourceRow
@@ -39,6 +40,8 @@ class LiveSource:
     adapter: Source | None = None
     verifier: Verifier | None = None
     header: str | None = None
+    keep: Callable[[bytes], bytes] | None = None
+    """What of a verified body may be stored, where that is not all of it."""
     problem: str | None = None
 
 
@@ -155,6 +158,14 @@ class Registry:
             and (live.outbound or not outbound_only)
         ]
 
+    def bound_connection(self, source: SourceRow) -> str | None:
+        """Return the connection that a provider's webhooks are about, of the source's own tenant and environment."""
+        adapter = self.source(source.name)
+        name = adapter.connection if isinstance(adapter, ProviderEvents) else ""
+        live = self.connections.get(name)
+        home = (source.tenant_id, source.environment_id)
+        return name if live is not None and (live.row.tenant_id, live.row.environment_id) == home else None
+
     def source(self, name: str) -> Source:
         """Return a source's adapter. Raises PluginError when there is none."""
         live = self.sources.get(name)
@@ -207,6 +218,7 @@ class Registry:
             )
             live.verifier = adapter.verifier()
             live.adapter = adapter
+            live.keep = adapter.keep if isinstance(adapter, ProviderEvents) else None
             live.header = config.header or "X-Api-Key" if row.verification == "static-header" else None
         except (GatewayError, SecretInvalidError, ValueError) as error:
             live.problem = str(error)

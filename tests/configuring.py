@@ -15,7 +15,7 @@ from tests.ledgers import LedgerNomod
 from tests.looking import NOMOD, QUICKBOOKS, Looking, Record
 
 TENANT, ENVIRONMENT = "tenant_123", "prod"
-SOURCE, TITHELY = "flexprice-prod", "tithely-main"
+SOURCE, TITHELY, NOMOD_EVENTS = "flexprice-prod", "tithely-main", "nomod-events"
 
 
 class Configuring(Looking, ABC):
@@ -74,6 +74,16 @@ class Configuring(Looking, ABC):
                     "name": name, "platform": "tithely", "tenant_id": TENANT, "environment_id": ENVIRONMENT,
                     "verification": Verification.STANDARD_WEBHOOKS, "secrets": (SecretStr(self.secret),), **spec,
                 }
+            )
+        )  # fmt: skip
+
+    async def add_nomod_events(self, name: str = NOMOD_EVENTS, *, connection: str = NOMOD, report: bool = True) -> None:
+        """Configure Nomod's webhooks about payments as a source that this rig signs."""
+        await self.put_source(
+            SourceSpec(
+                name=name, platform="nomod", tenant_id=TENANT, environment_id=ENVIRONMENT,
+                verification=Verification.STANDARD_WEBHOOKS, secrets=(SecretStr(self.secret),),
+                options={"connection": connection, "report": report},
             )
         )  # fmt: skip
 

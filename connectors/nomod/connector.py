@@ -14,6 +14,7 @@ from connectors.http import JsonApi, Reply
 from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceSync
 from connectors.links import CreatedLink, LinkCandidate, PaymentLinkRequest, PaymentLinks
 from connectors.models import Account, Candidate, Created, CreateIntent, Customer, Limits, MatchPolicy, Recovery
+from connectors.nomod.charges import get_charge
 from connectors.nomod.config import LookupMode, NomodConfig
 from connectors.nomod.customers import ADDRESS_FIELDS, draft, marker_of, phone_of, place_of, validate
 from connectors.nomod.errors import UUID, classify_create, classify_read, is_page, read_refusal, says_not_found
@@ -25,10 +26,11 @@ from connectors.nomod.lookups import Lookups, Wanted
 from connectors.nomod.paging import CUSTOMER_LIST, CUSTOMERS, MOST_ROWS, envelope
 from connectors.nomod.provinces import Provinces
 from connectors.nomod.rows import RECORD_ID, Row, readable_id, unwrapped
+from connectors.payments import Payment, Payments
 
 
-class NomodConnector(Connector[NomodConfig], InvoiceSync, PaymentLinks):
-    """Customers, invoices and payment links in Nomod (https://www.nomod.com/docs/api-reference/create-contact).
+class NomodConnector(Connector[NomodConfig], InvoiceSync, PaymentLinks, Payments):
+    """Customers, invoices, payment links and charges in Nomod (https://www.nomod.com/docs/api-reference/create-contact).
 
     The API can list, create and get customers, and nothing else: no update, no delete, no reference of ours, no
     idempotency key. So the gateway's note of the create and the look-ups here are all that prevents a second one.
@@ -202,6 +204,10 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync, PaymentLinks):
     async def disable_link(self, provider_entity_id: str) -> None:
         """Switch the link off."""
         await self._links.disable(provider_entity_id)
+
+    async def get_payment(self, provider_entity_id: str) -> Payment | None:
+        """Return the charge, or None."""
+        return await get_charge(self._api, provider_entity_id)
 
     # The account -----------------------------------------------------------------------------------------------
 

@@ -45,16 +45,18 @@ def sign(
     """Print the headers that a sender of this body would send; `curl -H @headers.txt` takes them as they are."""
     from gateway.errors import ConfigFileError
     from gateway.sources import signing
+    from gateway.sources.base import Verification, signed_headers
 
     config = _config(body, secret, source, secret_stdin=secret_stdin)
     moment = timestamp if timestamp is not None else int(time.time())
     named = message_id or f"msg_{_token()}"
     try:
-        if config.verification == "static-header":
-            headers = {config.header or "X-Api-Key": config.secrets[0]}
-        else:
+        if config.verification == Verification.STANDARD_WEBHOOKS:
             content = _read(body)
             headers = signing.sign(config.secrets[0], message_id=named, timestamp=moment, body=content, scheme=scheme)
+        else:
+            content = b"" if config.verification == Verification.STATIC_HEADER else _read(body)
+            headers = signed_headers(config, content, message_id=named, timestamp=moment)
     except signing.SecretInvalidError as error:
         raise ConfigFileError(str(error)) from None
     except ValueError as error:
@@ -88,13 +90,14 @@ def verify(
 ) -> None:
     """Check a captured request. Exit code 1 when it is refused, with the reason that senders are never told."""
     from gateway.errors import ConfigFileError
-    from gateway.sources.base import verifier_for
+    from gateway.sources.base import verifier_of
     from gateway.sources.signing import SecretInvalidError, SignatureRefusedError
 
     config = _config(body, secret, source, secret_stdin=secret_stdin)
     given = _headers(header or [], headers, config)
     try:
-        verified = verifier_for(config).verify(given, _read(body), now=float(at if at is not None else time.time()))
+        verifier = verifier_of(config.verification, config.secrets, header=config.header)
+        verified = verifier.verify(given, _read(body), now=float(at if at is not None else time.time()))
     except SecretInvalidError as error:
         raise ConfigFileError(str(error)) from None
     except SignatureRefusedError as refused:

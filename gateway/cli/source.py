@@ -64,7 +64,8 @@ def add(
     *,
     platform: Annotated[str, typer.Option("--platform", help="`flexprice`, `tirdad`, `tithely`, or a plugin's name.")],
     verification: Annotated[
-        Literal["standard-webhooks", "static-header"], typer.Option("--verification", help="How it proves itself.")
+        Literal["standard-webhooks", "static-header", "intuit-signature"],
+        typer.Option("--verification", help="How it proves itself."),
     ] = "standard-webhooks",
     secret: Annotated[
         list[str] | None,
@@ -204,7 +205,7 @@ def _secrets(
     """Return the secrets, and the one that was made here, if any."""
     from gateway.cli.given import read_stdin, referenced
     from gateway.cli.options import wrong_usage
-    from gateway.operations.sources import fresh_secret
+    from gateway.sources.base import fresh_secret
 
     if (references is not None) + from_stdin + generate != 1:
         wrong_usage(

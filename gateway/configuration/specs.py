@@ -6,8 +6,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from gateway.errors import ConfigFileError
-from gateway.sources.base import PollConfig, Verification
-from gateway.sources.signing import SecretInvalidError, StandardWebhooksVerifier, StaticHeaderVerifier
+from gateway.sources.base import PollConfig, Verification, verifier_of
+from gateway.sources.signing import SecretInvalidError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 MAX_SECRETS = 8
@@ -51,11 +51,13 @@ class SourceSpec(Spec):
     """One source."""
 
     name: Name = Field(description="Name, also the last part of the webhook's URL.")
-    platform: str = Field(description="`flexprice`, `tirdad`, `tithely`, or a plugin's name.")
+    platform: str = Field(
+        description="`flexprice`, `tirdad`, `tithely`; `nomod`, `quickbooks` for payments; or a plugin's name."
+    )
     tenant_id: Scoped = Field("default", description="Tenant that the source belongs to.")
     environment_id: Scoped = Field("prod", description="Environment that the source belongs to.")
     verification: Verification = Field(
-        Verification.STANDARD_WEBHOOKS, description="`standard-webhooks` or `static-header`."
+        Verification.STANDARD_WEBHOOKS, description="`standard-webhooks`, `static-header` or `intuit-signature`."
     )
     secrets: tuple[SecretStr, ...] = Field(
         min_length=1, max_length=MAX_SECRETS, description="Signing secrets or tokens; all are tried, for rotation."
@@ -70,13 +72,10 @@ class SourceSpec(Spec):
     def _usable(self) -> "SourceSpec":
         secrets = [secret.get_secret_value() for secret in self.secrets]
         try:
-            if self.verification is Verification.STATIC_HEADER:
-                StaticHeaderVerifier(self.header or "X-Api-Key", secrets)
-            else:
-                if self.header is not None:
-                    msg = "header is for verification = static-header only"
-                    raise ValueError(msg)
-                StandardWebhooksVerifier(secrets)
+            if self.header is not None and self.verification is not Verification.STATIC_HEADER:
+                msg = "header is for verification = static-header only"
+                raise ValueError(msg)
+            verifier_of(self.verification, secrets, header=self.header)
         except SecretInvalidError as error:
             msg = f"secrets: {error}"
             raise ValueError(msg) from None

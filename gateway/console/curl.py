@@ -18,6 +18,13 @@ def curl_of(source: Mapping[str, Any]) -> str:
             f"  curl -sS -X POST {url} -H @- \\\n"
             f"  -H 'Content-Type: application/json' --data {shlex.quote(BODY)}"
         )
+    if source["verification"] == "intuit-signature":
+        return (
+            f"body={shlex.quote(BODY)}\n"
+            f'sig=$(printf %s "$body" | openssl dgst -sha256 -hmac "${VARIABLE}" -binary | openssl base64 -A)\n'
+            f'curl -sS -X POST {url} -H "intuit-signature: $sig" \\\n'
+            "  -H 'Content-Type: application/json' --data \"$body\""
+        )
     return (
         f"body={shlex.quote(BODY)}\n"
         "id=msg_$(date +%s); ts=$(date +%s)\n"

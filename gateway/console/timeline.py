@@ -69,7 +69,8 @@ def _door(delivery: DeliveryDetail) -> list[Step]:
     if delivery.secret_index < 0:  # no webhook told of it: the gateway asked for it (gateway/pipeline/polling.py)
         asked = f"asked of the platform, and {delivery.body_bytes} bytes written for it ({delivery.scheme})"
         return [Step(title="Found", at=at, said=good, detail=asked)]
-    how = "the static header" if delivery.scheme == "static-header" else f"the signature ({delivery.scheme}-* headers)"
+    named = {"static-header": "the static header", "intuit-signature": "Intuit's signature"}
+    how = named.get(delivery.scheme, f"the signature ({delivery.scheme}-* headers)")
     return [
         Step(title="Received", at=at, said=good, detail=f"{delivery.body_bytes} bytes from {delivery.source}"),
         Step(title="Verified", at=at, said=good, detail=f"by {how} with secret {delivery.secret_index + 1}"),

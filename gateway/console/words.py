@@ -53,7 +53,7 @@ _OUTCOME = {
 }
 _KINDS = {
     "ensure_customer": "Customer", "ensure_invoice": "Invoice", "void_invoice": "Voiding an invoice",
-    "ensure_payment_link": "Payment link",
+    "ensure_payment_link": "Payment link", "record_payment": "Payment",
     "write_back": "Write-back", "check_mapping": "Mapping check",
 }  # fmt: skip
 _ORIGINS = {
@@ -74,6 +74,7 @@ _REVIEWS = {
     "conflict": "The provider refuses a duplicate",
     "amount_differs": "The sums differ",
     "already_paid": "The payment link was paid already",
+    "payment_differs": "Another sum was paid",
     "lookup_impossible": "The look-up is not possible",
     "placeholder_email": "A made-up e-mail address",
 }

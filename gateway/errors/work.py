@@ -105,6 +105,20 @@ class RecordTakenError(GatewayError):
     action = Action.REVIEW
 
 
+class PaymentDiffersError(GatewayError):
+    """A payment is not what was asked for."""
+
+    code = "payment_differs"
+    title = "Payment differs"
+    cause = "A payment at the provider has another sum or currency than our record asks for, or more than is open."
+    resolution = (
+        "Compare both in the review, and put it right at the platform by hand; then `ignore` the review. `create` and"
+        " `adopt` look at the payment again."
+    )
+    status = 409
+    action = Action.REVIEW
+
+
 class PlaceholderEmailError(GatewayError):
     """The customer's e-mail address was made up by the platform."""
 

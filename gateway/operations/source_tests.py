@@ -12,8 +12,7 @@ import orjson
 from gateway.egress import new_session
 from gateway.errors import GatewayUnreachableError
 from gateway.operations.times import stamp
-from gateway.sources.base import SourceConfig, Verification
-from gateway.sources.signing import sign
+from gateway.sources.base import SourceConfig, signed_headers
 from storage import Store
 from storage.errors import NotFoundError
 from storage.records import DeliveryStatus
@@ -37,7 +36,9 @@ async def send(config: SourceConfig, store: Store, *, url: str, now: Callable[[]
         {"id": f"test_{token}", "type": TEST_EVENT, "event_type": TEST_EVENT, "timestamp": stamp(moment), "data": {}}
     )
     address = f"{url.rstrip('/')}/webhooks/{config.name}"
-    status, answer = await _post(address, body, _headers(config, body, f"msg_test_{token}", int(moment.timestamp())))
+    status, answer = await _post(
+        address, body, signed_headers(config, body, message_id=f"msg_test_{token}", timestamp=int(moment.timestamp()))
+    )
     delivery_id = answer.get("delivery_id") if status in (200, 202) else None
     result: dict[str, Any] = {
         "source": config.name,
@@ -54,12 +55,6 @@ async def send(config: SourceConfig, store: Store, *, url: str, now: Callable[[]
     if isinstance(delivery_id, str):
         result |= await _outcome(store, delivery_id)
     return result
-
-
-def _headers(config: SourceConfig, body: bytes, message_id: str, timestamp: int) -> dict[str, str]:
-    if config.verification is Verification.STATIC_HEADER:
-        return {config.header or "X-Api-Key": config.secrets[0]}
-    return sign(config.secrets[0], message_id=message_id, timestamp=timestamp, body=body)
 
 
 async def _post(address: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Sources: shown with what was heard of them, put, switched off and on, their secrets rotated, removed."""
 
-import secrets as randomness
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,13 +15,11 @@ from gateway.operations.times import stamp
 from gateway.pipeline.poll_state import poll_state
 from gateway.plugins import source_plugins
 from gateway.secrets import Vault
-from gateway.sources.base import Verification
-from gateway.sources.signing import SecretInvalidError, StandardWebhooksVerifier, StaticHeaderVerifier, new_secret
+from gateway.sources.base import DEFAULT_HEADER, Verification, fresh_secret, verifier_of
+from gateway.sources.signing import SecretInvalidError
 from storage import Store
 from storage.errors import NotFoundError
 from storage.records import EVERYWHERE, Rejection, Scope, SourceActivity, SourceRow
-
-DEFAULT_HEADER = "X-Api-Key"
 
 
 def _rejection_view(rejection: Rejection) -> dict[str, Any]:
@@ -180,18 +177,10 @@ class Sources:
         )  # fmt: skip
 
 
-def fresh_secret(verification: Verification | str) -> str:
-    """Return a new secret of the kind that a source's verification takes."""
-    return randomness.token_urlsafe(32) if verification == Verification.STATIC_HEADER else new_secret()
-
-
 def check_secrets(verification: Verification | str, secrets: Sequence[str], *, header: str | None) -> None:
     """Refuse secrets that are too weak or of the wrong form. Raises ConfigFileError, which names none of them."""
     try:
-        if verification == Verification.STATIC_HEADER:
-            StaticHeaderVerifier(header or DEFAULT_HEADER, secrets)
-        else:
-            StandardWebhooksVerifier(secrets)
+        verifier_of(verification, secrets, header=header)
     except SecretInvalidError as error:
         raise ConfigFileError(str(error)) from None
 

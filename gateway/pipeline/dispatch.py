@@ -27,10 +27,12 @@ ENSURE = "ensure_customer"
 ENSURE_INVOICE = "ensure_invoice"
 VOID_INVOICE = "void_invoice"
 ENSURE_LINK = "ensure_payment_link"
+RECORD_PAYMENT = "record_payment"
 WRITE_BACK = "write_back"
 CHECK = "check_mapping"
 INVOICE = "invoice"
 PAYMENT_LINK = "payment_link"
+PAYMENT = "payment"
 
 
 def lock_key(kind: str, source: str, entity_id: str, connection: str) -> str:
@@ -61,6 +63,8 @@ def _dispatch_one(delivery: Delivery, registry: Registry, *, now: datetime) -> D
     row = registry.sources[delivery.source].row
     if event.trigger is Trigger.INVOICE_VOIDED:
         return _voided(delivery, event, row, registry, seen=seen, now=now)
+    if event.trigger is Trigger.PAYMENT:
+        return _paid(delivery, event, row, registry, now=now)
     routes = registry.routes(row, outbound_only=adapter.needs_outbound)
     if not routes:
         wanted = "with invoice_sync.outbound = true " if adapter.needs_outbound else ""
@@ -97,6 +101,46 @@ def _voided(
         delivery_id=delivery.delivery_id, event_type=event.type, entity_id=event.customer_id, subject=event.subject,
         status=DeliveryStatus.PENDING if jobs else DeliveryStatus.IGNORED, jobs=jobs, customer=seen,
         reason=None if jobs else f"{event.type}: no connection here makes invoices or payment links",
+    )  # fmt: skip
+
+
+def _paid(delivery: Delivery, event: Event, source: SourceRow, registry: Registry, *, now: datetime) -> Dispatched:
+    """Return the jobs that look at each payment, on the connection that the source is bound to."""
+    connection = registry.bound_connection(source)
+    payments = event.data.get("payments", {}) if connection is not None else {}
+    jobs = [
+        _payment_job(delivery, source, connection, payment, account, now=now)
+        for payment, account in payments.items()
+        if connection is not None
+    ]
+    return Dispatched(
+        delivery_id=delivery.delivery_id, event_type=event.type, subject=event.subject, jobs=jobs,
+        status=DeliveryStatus.PENDING if jobs else DeliveryStatus.FAILED,
+        reason=None if jobs else "the source's `connection` is not there, in its tenant and environment",
+    )  # fmt: skip
+
+
+def _payment_job(
+    delivery: Delivery, source: SourceRow, connection: str, payment: str, account: str, *, now: datetime
+) -> NewJob:
+    return NewJob(
+        job_id=new_id("job", now), kind=RECORD_PAYMENT, source=source.name, tenant_id=source.tenant_id,
+        environment_id=source.environment_id, gate=connection, connection=connection, delivery_id=delivery.delivery_id,
+        entity_type=PAYMENT, entity_id=payment, subject=payment,
+        # One after the other on a connection: two payments may be for one invoice.
+        lock_key=lock_key(RECORD_PAYMENT, "", "", connection), payload={"account": account} if account else None,
+        due_at=now,
+    )  # fmt: skip
+
+
+def next_payment_job(job: Job, place: int, *, now: datetime) -> NewJob:
+    """Return the job for the next record that a payment was for: `job` is that for the one before."""
+    payload = job.payload if isinstance(job.payload, dict) else {}
+    return NewJob(
+        job_id=new_id("job", now), kind=RECORD_PAYMENT, source=job.source, tenant_id=job.tenant_id,
+        environment_id=job.environment_id, gate=job.gate, connection=job.connection, delivery_id=job.delivery_id,
+        entity_type=PAYMENT, entity_id=job.entity_id, subject=job.subject, lock_key=job.lock_key,
+        payload={**payload, "place": place}, due_at=now,
     )  # fmt: skip
 
 

@@ -94,6 +94,14 @@ class FlexpricePayments(FlexpriceMappings):
             **self.base_columns(),
         }
 
+    @staticmethod
+    def _paid(invoice: Record, amount: Decimal) -> None:
+        """Count a payment that has succeeded: once, when it does."""
+        paid, left = Decimal(invoice["amount_paid"]) + amount, Decimal(invoice["amount_remaining"]) - amount
+        invoice |= {"amount_paid": decimal_text(paid), "amount_remaining": decimal_text(max(Decimal(), left))}
+        if left <= 0:
+            invoice["payment_status"] = "SUCCEEDED"
+
     def _payment(self, request: web.Request) -> Record:
         try:
             return self.payments[request.match_info["id"]]
@@ -111,8 +119,9 @@ class FlexpricePayments(FlexpriceMappings):
             raise invalid("invalid payment status", allowed=list(PAYMENT_STATUSES))
         changes: Record = {name: self.text(body, name) for name in ("payment_gateway", "gateway_payment_id")}
         changes |= {"payment_status": status, "metadata": _metadata(body), "error_message": body.get("error_message")}
-        if status == "SUCCEEDED":
+        if status == "SUCCEEDED" and payment["payment_status"] != "SUCCEEDED":
             changes["succeeded_at"] = rfc3339(self.clock())
+            self._paid(self.invoices[payment["destination_id"]], Decimal(payment["amount"]))
         payment |= {name: value for name, value in changes.items() if value is not None}
         payment["updated_at"] = rfc3339(self.clock())
         self.emit("payment.updated", payment["id"])

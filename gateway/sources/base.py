@@ -1,9 +1,11 @@
 """What a billing platform's adapter does: verify, parse, confirm, read the customer, write back."""
 
+import secrets as randomness
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -13,9 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from connectors.invoices import Invoice
 from connectors.models import Customer
 from gateway.sources.feed import Feed
-from gateway.sources.signing import StandardWebhooksVerifier, StaticHeaderVerifier, Verifier
+from gateway.sources.signing import (
+    IntuitVerifier,
+    StandardWebhooksVerifier,
+    StaticHeaderVerifier,
+    Verifier,
+    new_secret,
+    sign,
+    sign_as_intuit,
+)
 
 SOURCE_API_VERSION = 1
+DEFAULT_HEADER = "X-Api-Key"
 
 
 class Verification(StrEnum):
@@ -23,6 +34,7 @@ class Verification(StrEnum):
 
     STANDARD_WEBHOOKS = "standard-webhooks"
     STATIC_HEADER = "static-header"
+    INTUIT_SIGNATURE = "intuit-signature"
 
 
 class PollConfig(BaseModel):
@@ -79,6 +91,8 @@ class Trigger(StrEnum):
     INVOICE_VOIDED = "invoice_voided"
     TRANSACTION = "transaction"
     PAYMENT_LINK = "payment_link"
+    PAYMENT = "payment"
+    """A provider tells of money that has come, or that went back."""
     CHECK = "check"
     """No event of the platform: the gateway itself has found a link that may have died."""
 
@@ -136,6 +150,8 @@ class Source(ABC):
     """Whether a connection must say `invoice_sync.outbound` for this platform's events to reach it."""
     options_model: ClassVar[type[SourceOptions]] = SourceOptions
     """The pydantic model of the source's `options`; the default knows none."""
+    reports_payments: bool = False
+    """Whether payments that this source tells of are reported to the platforms whose invoices were paid."""
     takes_poll: ClassVar[bool] = False
     """Whether the source may have `poll` settings."""
 
@@ -150,7 +166,7 @@ class Source(ABC):
 
     def verifier(self) -> Verifier:
         """Return what checks a delivery's headers. Raises SecretInvalidError for secrets that are too weak or wrong."""
-        return verifier_for(self.config)
+        return verifier_of(self.config.verification, self.config.secrets, header=self.config.header)
 
     @abstractmethod
     def parse(self, body: bytes) -> Event:
@@ -217,6 +233,17 @@ class Source(ABC):
         del invoice_id, connector, provider_entity_id, url, synced_at
         return None
 
+    async def report_payment(
+        self, *, invoice_id: str, key: str, amount: Decimal, currency: str, connector: str, payment: str
+    ) -> bool | None:
+        """Tell the platform that so much of an invoice was paid; None where it has no place for payments. Idempotent.
+
+        `key` is the same for every try, and another one for every payment: with it the platform counts none twice.
+        `amount` is in major units of `currency`. Raises GatewayError kinds.
+        """
+        del invoice_id, key, amount, currency, connector, payment
+        return None
+
     async def warnings(self, connectors: frozenset[str]) -> list[str]:
         """Return what an operator should know: the platform's own sync to one of these connectors, for example."""
         del connectors
@@ -231,8 +258,31 @@ class Source(ABC):
         return invoice.metadata.get(f"{connector}_invoice_id") or None
 
 
-def verifier_for(config: SourceConfig) -> Verifier:
-    """Return the verifier that the source's `verification` asks for. Raises SecretInvalidError."""
-    if config.verification is Verification.STATIC_HEADER:
-        return StaticHeaderVerifier(config.header or "X-Api-Key", config.secrets)
-    return StandardWebhooksVerifier(config.secrets)
+def verifier_of(verification: Verification | str, secrets: Sequence[str], *, header: str | None) -> Verifier:
+    """Return what checks deliveries of this kind. Raises SecretInvalidError for secrets that are too weak or wrong."""
+    match Verification(verification):
+        case Verification.STATIC_HEADER:
+            return StaticHeaderVerifier(header or DEFAULT_HEADER, secrets)
+        case Verification.INTUIT_SIGNATURE:
+            return IntuitVerifier(secrets)
+        case Verification.STANDARD_WEBHOOKS:
+            return StandardWebhooksVerifier(secrets)
+
+
+def signed_headers(config: SourceConfig, body: bytes, *, message_id: str, timestamp: int) -> dict[str, str]:
+    """Return the headers with which a sender of this source's would prove itself, by the first secret.
+
+    Raises SecretInvalidError, and ValueError for an id or time that no verifier takes.
+    """
+    match config.verification:
+        case Verification.STATIC_HEADER:
+            return {config.header or DEFAULT_HEADER: config.secrets[0]}
+        case Verification.INTUIT_SIGNATURE:
+            return sign_as_intuit(config.secrets[0], body)
+        case Verification.STANDARD_WEBHOOKS:
+            return sign(config.secrets[0], message_id=message_id, timestamp=timestamp, body=body)
+
+
+def fresh_secret(verification: Verification | str) -> str:
+    """Return a new secret of the kind that a source's verification takes."""
+    return new_secret() if verification == Verification.STANDARD_WEBHOOKS else randomness.token_urlsafe(32)

@@ -4,7 +4,9 @@ Facts: https://docs.flexprice.io/developers/webhooks (bodies) and https://docs.f
 """
 
 import contextlib
+import hashlib
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -40,6 +42,7 @@ MAX_ID_CHARS = 255
 TRIGGERS = {FINALIZED: Trigger.INVOICE_FINALIZED, VOIDED: Trigger.INVOICE_VOIDED}
 """Event → what it asks for; every other one is nobody's business here."""
 # Flexprice refuses a new link for any other provider, Nomod too (its internal/types/entityintegrationmapping.go).
+SUCCEEDED = "SUCCEEDED"
 LINKABLE = frozenset({"quickbooks"})
 
 
@@ -202,6 +205,34 @@ class FlexpriceSource(Source):
             return await write_merged(Invoices(self._api, invoice_id), mine, settled=f"{connector}_invoice_id")
         except NoPlaceError:
             return None
+
+    async def report_payment(
+        self, *, invoice_id: str, key: str, amount: Decimal, currency: str, connector: str, payment: str
+    ) -> bool | None:
+        """Create the payment under its key, which a repeat finds again, and say that it has succeeded.
+
+        https://docs.flexprice.io/api-reference (POST /payments, PUT /payments/{id}). None where there is no such call.
+        """
+        self._need_key()
+        body = {
+            "idempotency_key": f"ledgergate-{hashlib.sha256(key.encode()).hexdigest()[:32]}",
+            "destination_type": "INVOICE", "destination_id": invoice_id, "payment_method_type": "OFFLINE",
+            "amount": f"{amount:f}", "currency": currency.lower(),
+            "metadata": {"payment_source": "ledgergate", f"{connector}_payment_id": payment},
+        }  # fmt: skip
+        made = await self._api.send("POST", "/payments", body)
+        if made is None:
+            return None
+        payment_id = _identifier(made.get("id")) if isinstance(made, dict) else None
+        if payment_id is None:
+            raise SourceUnavailableError("the answer to a payment has no id")
+        if made.get("payment_status") == SUCCEEDED:
+            return False
+        told = {"payment_status": SUCCEEDED, "gateway_payment_id": payment}
+        done = await self._api.send("PUT", f"/payments/{quote(payment_id, safe='')}", told)
+        if not isinstance(done, dict) or done.get("payment_status") not in {None, SUCCEEDED}:
+            raise SourceUnavailableError("the payment does not stay succeeded")
+        return True
 
     async def _link(self, customer_id: str, connector: str, provider_entity_id: str) -> None:
         """Tell Flexprice's own mapping table too: best effort, since it needs a connection of that kind there."""

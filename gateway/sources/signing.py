@@ -26,6 +26,7 @@ MAX_TIMESTAMP_DIGITS = 12
 MAX_SIGNATURES = 16
 MIN_KEY_BYTES = 24
 MIN_TOKEN_CHARS = 16
+INTUIT_HEADER = "intuit-signature"
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
 _ASYMMETRIC_PREFIXES = ("whpk_", "whsk_")
@@ -68,7 +69,7 @@ class Verified:
     delivery_key: str
     """Repeats carry the same: the id of the family whose signature verified, or the SHA-256 of the body in hex."""
     scheme: str
-    """`svix`, `webhook` or `static-header`."""
+    """`svix`, `webhook`, `static-header` or `intuit-signature`."""
     secret_index: int
     """Which configured secret matched, from 0, so that a rotation can be watched."""
 
@@ -199,6 +200,46 @@ class StaticHeaderVerifier:
             raise SignatureRefusedError(RefusalReason.TOKEN_MISMATCH)
         key = hashlib.sha256(body).hexdigest()
         return Verified(delivery_key=key, scheme="static-header", secret_index=matches.index(True))
+
+
+class IntuitVerifier:
+    """Intuit's signature: `intuit-signature` is base64 of HMAC-SHA256 of the raw body under the app's verifier token.
+
+    https://developer.intuit.com/app/developer/qbo/docs/develop/webhooks. It has neither id nor time: the delivery key
+    is the body's hash, and a replay of the same bytes is absorbed by it.
+    """
+
+    __slots__ = ("_keyed",)
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        """Take verifier tokens. Raises SecretInvalidError for one of fewer than 16 characters."""
+        _require_some(secrets)
+        for n, secret in enumerate(secrets, 1):
+            if len(secret) < MIN_TOKEN_CHARS or not (secret.isascii() and secret.isprintable()):
+                raise _unusable(n, f"shorter than {MIN_TOKEN_CHARS} characters, or not printable ASCII")
+        self._keyed = [hmac.new(secret.encode(), digestmod="sha256") for secret in secrets]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(secrets={len(self._keyed)})"
+
+    def verify(self, headers: Headers, body: bytes, *, now: float) -> Verified:
+        """Compare the signature with that of every token. Raises SignatureRefusedError."""
+        values = headers.getall(INTUIT_HEADER, ())
+        if len(values) != 1:
+            raise SignatureRefusedError(RefusalReason.HEADER_REPEATED if values else RefusalReason.HEADERS_MISSING)
+        offered = values[0].encode("utf-8", "surrogatepass")
+        for index, keyed in enumerate(self._keyed):
+            mac = keyed.copy()
+            mac.update(body)
+            if hmac.compare_digest(binascii.b2a_base64(mac.digest(), newline=False), offered):
+                key = hashlib.sha256(body).hexdigest()
+                return Verified(delivery_key=key, scheme=INTUIT_HEADER, secret_index=index)
+        raise SignatureRefusedError(RefusalReason.SIGNATURE_MISMATCH)
+
+
+def sign_as_intuit(secret: str, body: bytes) -> dict[str, str]:
+    """Return the header of a delivery that Intuit would sign with this verifier token."""
+    return {INTUIT_HEADER: base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode("ascii")}
 
 
 def sign(secret: str, *, message_id: str, timestamp: int, body: bytes, scheme: str = "webhook") -> dict[str, str]:

@@ -77,6 +77,8 @@ class Door:
             raise SourceUnknownError
         now, row = self._now(), live.row
         verified = live.verifier.verify(headers, body, now=now.timestamp())
+        if live.keep is not None:
+            body = live.keep(body)
         return self._store.add_delivery(
             NewDelivery(
                 delivery_id=new_id("dlv", now), source=row.name, tenant_id=row.tenant_id,

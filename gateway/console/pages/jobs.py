@@ -11,14 +11,22 @@ from gateway.console.pages.payment_links import payable
 from gateway.console.visit import Visit
 from gateway.console.words import WARN, kind_said
 from gateway.operations.jobs import JobFilter
-from gateway.pipeline.dispatch import CHECK, ENSURE, ENSURE_INVOICE, ENSURE_LINK, VOID_INVOICE, WRITE_BACK
+from gateway.pipeline.dispatch import (
+    CHECK,
+    ENSURE,
+    ENSURE_INVOICE,
+    ENSURE_LINK,
+    RECORD_PAYMENT,
+    VOID_INVOICE,
+    WRITE_BACK,
+)
 from storage.errors import NotFoundError
 from storage.records import JobStatus, MappingKey
 
 LIMIT = 50
 NEWS = 100
 FIELDS = ("q", "status", "kind", "connection", "source", "error_code", *TIMES)
-KINDS = (ENSURE, ENSURE_INVOICE, ENSURE_LINK, VOID_INVOICE, WRITE_BACK, CHECK)
+KINDS = (ENSURE, ENSURE_INVOICE, ENSURE_LINK, VOID_INVOICE, RECORD_PAYMENT, WRITE_BACK, CHECK)
 STATUSES = (
     ("pending", "Waiting"), ("running", "Running"), ("succeeded", "Done"), ("failed", "Dead letter"),
     ("cancelled", "Cancelled"), ("needs_review", "Needs review"),

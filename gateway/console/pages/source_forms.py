@@ -12,9 +12,8 @@ from gateway.console.config_form import Field, fields_of, filled_in, settings_fr
 from gateway.console.pages.sources import shown_once
 from gateway.console.visit import Visit
 from gateway.errors import AlreadyExistsError, ConfigFileError, GatewayError, PluginError, problem, status_of
-from gateway.operations.sources import fresh_secret
 from gateway.plugins import source_plugins
-from gateway.sources.base import PollConfig, Verification
+from gateway.sources.base import PollConfig, Verification, fresh_secret
 from storage.errors import StorageError
 from storage.records import EVERYWHERE
 
