@@ -67,16 +67,16 @@ def test_the_public_api_is_what_it_was() -> None:
     assert connectors.__all__ == sorted(connectors.__all__)
     assert connectors.__all__ == [
         "API_VERSION", "Account", "AccountBlockedError", "Action", "Address", "AddressRefusedError", "AdoptOnName",
-        "AmountInexactError", "AuthenticationError", "Candidate", "ConfigurationError", "Connector", "ConnectorConfig",
-        "ConnectorError", "Consent", "CreateIntent", "Created", "CreatedInvoice", "CreatedLink", "Customer",
-        "DuplicateRefusedError", "EdgeBlockedError", "Exchange", "Host", "Inactive", "InvalidEmailError", "Invoice",
-        "InvoiceCandidate", "InvoiceLine", "InvoiceStatus", "InvoiceSync", "JsonApi", "Limiter", "Limits",
+        "AmountInexactError", "AuthenticationError", "Candidate", "ConfigurationError", "Connector",
+        "ConnectorConfig", "ConnectorError", "Consent", "CreateIntent", "Created", "CreatedInvoice", "CreatedLink",
+        "Customer", "DuplicateRefusedError", "EdgeBlockedError", "Exchange", "Host", "Inactive", "InvalidEmailError",
+        "Invoice", "InvoiceCandidate", "InvoiceLine", "InvoiceStatus", "InvoiceSync", "JsonApi", "Limiter", "Limits",
         "LinkCandidate", "LookupImpossibleError", "MatchOn", "MatchPolicy", "Memory", "MissingFieldsError",
-        "MoneyError", "NeedsReauthError", "NotOfferedError", "OAuthConsent", "OutcomeUnknownError", "PaidFor", "PaidKind",
-        "PauseError", "Payment", "PaymentLinkRequest", "PaymentLinks", "PaymentStatus", "Payments", "PermissionRefusedError", "ProviderError", "RateLimitedError", "Recovery",
-        "Reduction", "RejectedError", "Reply", "StaleCustomerError", "StaleRecordError", "TaxLine", "TokenStore",
-        "Tokens", "TokensChangedError", "UnexpectedResponseError", "UnreachableError", "classify", "money",
-        "short_number",
+        "MoneyError", "NeedsReauthError", "NotOfferedError", "OAuthConsent", "OutcomeUnknownError", "PaidFor",
+        "PaidKind", "PauseError", "Payment", "PaymentLinkRequest", "PaymentLinks", "PaymentStatus", "Payments",
+        "PermissionRefusedError", "ProviderError", "RateLimitedError", "Recovery", "Reduction", "RejectedError",
+        "Reply", "StaleCustomerError", "StaleRecordError", "TaxLine", "TokenStore", "Tokens", "TokensChangedError",
+        "UnexpectedResponseError", "UnreachableError", "classify", "money", "short_number",
     ]  # fmt: skip
     assert connectors.testing.__all__ == [
         "Asked", "Call", "Clock", "Fault", "FaultKind", "FaultPlan", "Harness", "MemoryTokens", "Moment", "Record",
