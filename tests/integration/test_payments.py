@@ -66,7 +66,8 @@ async def test_a_paid_invoice_is_told_to_the_platform_once_and_kept_with_our_rec
     assert rig.flexprice.invoices[invoice]["payment_status"] == "SUCCEEDED"
     [mapping] = await rig.mappings(entity_type="invoice")
     [kept] = mapping.details["payments"]
-    assert (kept["id"], Decimal(kept["amount"]), kept["currency"], kept["platform"]) == (charge, Decimal(1500), "AED", "told")
+    assert (kept["id"], kept["currency"], kept["platform"]) == (charge, "AED", "told")
+    assert Decimal(kept["amount"]) == Decimal(1500)
     again = await tell(rig, charge)
     assert (again.status, len(rig.flexprice.payments)) == (DeliveryStatus.IGNORED, 1)
     await rig.check(all_linked=True)
