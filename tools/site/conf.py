@@ -12,7 +12,9 @@ DECISIONS = "docs/decisions/README"
 
 PAGES: dict[str, list[str]] = {
     "Begin": ["docs/quickstart", "docs/limits"],
-    "Use": ["docs/console", "docs/cli", "docs/api", "docs/matching", "docs/invoices", "docs/payment-links", "docs/payments"],
+    "Use": [
+        "docs/console", "docs/cli", "docs/api", "docs/matching", "docs/invoices", "docs/payment-links", "docs/payments",
+    ],
     "Platforms": ["docs/sources", "docs/flexprice", "docs/tithely"],
     "Ledgers": ["docs/nomod", "docs/quickbooks"],
     "Operate": [
