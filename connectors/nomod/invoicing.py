@@ -7,7 +7,6 @@ import orjson
 
 from connectors.errors import (
     ConnectorError,
-    DuplicateRefusedError,
     LookupImpossibleError,
     NotOfferedError,
     RejectedError,
@@ -16,6 +15,7 @@ from connectors.errors import (
     UnexpectedResponseError,
 )
 from connectors.http import JsonApi, Reply
+from connectors.invoice_errors import NumberTakenError
 from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceStatus
 from connectors.models import CreateIntent
 from connectors.nomod.errors import Refusal, classify_create, names_nobody, read_refusal
@@ -124,7 +124,7 @@ def _classify(reply: Reply, refusal: Refusal) -> ConnectorError | None:
         return StaleCustomerError(f"HTTP {reply.status} invalid_customer", provider_code=refusal.code)
     taken = "already_exists" in refusal.code or "already exists" in refusal.message.lower()
     if definite and taken and ("invoice_number" in refusal.fields or not refusal.fields):
-        return DuplicateRefusedError(f"HTTP {reply.status}: the invoice number is taken", provider_code=refusal.code)
+        return NumberTakenError(f"HTTP {reply.status}: the invoice number is taken", provider_code=refusal.code)
     return classify_create(reply, refusal)
 
 
