@@ -15,6 +15,7 @@ from connectors.errors import (
 from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceSync
 from connectors.models import Account, Candidate, Created, CreateIntent, Customer, Limits, MatchPolicy, Recovery
 from connectors.oauth import Consent, OAuthConsent
+from connectors.payments import Payment, Payments
 from connectors.quickbooks.auth import TokenManager
 from connectors.quickbooks.client import QuickBooksApi, Row, record_in
 from connectors.quickbooks.company import Company
@@ -27,14 +28,15 @@ from connectors.quickbooks.invoices import check_invoice, filed_number
 from connectors.quickbooks.invoicing import Invoicing
 from connectors.quickbooks.lookup import CustomerFinder
 from connectors.quickbooks.names import VARIANTS, names_of
+from connectors.quickbooks.payments import get_payment
 
 _WITHOUT_EMAIL = uuid.UUID("3b0c4d0e-6d0b-5f7e-9a54-5d2f0c1c7a10")
 _REACTIVATIONS = 3
 _SOON = timedelta(days=30)
 
 
-class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent, InvoiceSync):
-    """Customers and invoices in QuickBooks Online.
+class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent, InvoiceSync, Payments):
+    """Customers, invoices and payments in QuickBooks Online.
 
     Names are unique over customers, vendors and employees, nothing can be deleted, and `requestid` makes a repeated
     create harmless for a while: https://developer.intuit.com/app/developer/qbo/docs/learn/learn-basic-field-definitions
@@ -183,6 +185,11 @@ class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent, InvoiceSync
     async def close(self) -> None:
         """Let a refresh under way end, so that no rotated token is lost."""
         await self._tokens.close()
+
+    async def get_payment(self, provider_entity_id: str) -> Payment | None:
+        """Return a payment by its Id, or None."""
+        home = (await self._company.books()).home_currency
+        return await get_payment(self._api, provider_entity_id, home_currency=home)
 
     def match_policy(self) -> MatchPolicy:
         """Return the connection's settings; currencies count where the company keeps several."""

@@ -19,7 +19,7 @@ from gateway.errors import (
 )
 from gateway.operations.acting import Desk
 from gateway.operations.views import View
-from gateway.pipeline.dispatch import ENSURE, ENSURE_LINK, PAYMENT_LINK, ensure_job, link_job
+from gateway.pipeline.dispatch import ENSURE, ENSURE_LINK, INVOICE, PAYMENT_LINK, ensure_job, link_job
 from gateway.pipeline.links import LinkedLink
 from gateway.registry import LiveConnection, LiveSource, Registry
 from gateway.sources.base import Confirmed, Dropped, Event, Trigger
@@ -101,8 +101,13 @@ class PaymentLinks(Desk):
         customer = await self.store.get_mapping(wish.key(CUSTOMER))
         linked = customer is not None and customer.status is MappingStatus.LINKED
         if customer is not None and linked and not wish.live.makes_links:
+            page = await self._page_of_invoice(wish)
+            if page is not None:
+                return page
             name, record = wish.live.row.connector, customer.provider_entity_id
-            raise CapabilityMissingError(f"{name} makes no payment links; the customer is linked to {record}")
+            raise CapabilityMissingError(
+                f"{name} makes no payment links, and no invoice there has a page; customer: {record}"
+            )
         ready = await self._ready(wish)
         if ready is not None:
             return ready
@@ -139,6 +144,19 @@ class PaymentLinks(Desk):
         return self._view(
             wish, LinkState.READY, url=linked.url, amount=shown(linked.amount, linked.currency).partition(" ")[0],
             currency=linked.currency, provider_entity_id=mapping.provider_entity_id,
+        )  # fmt: skip
+
+    async def _page_of_invoice(self, wish: _Wish) -> PaymentLinkView | None:
+        """Return the page of the provider's own invoice, where that is the way to pay it (QuickBooks Payments)."""
+        mapping = await self.store.get_mapping(wish.key(INVOICE))
+        details = mapping.details if mapping is not None and isinstance(mapping.details, dict) else {}
+        linked = mapping is not None and mapping.status is MappingStatus.LINKED
+        if mapping is None or not linked or not details.get("url") or wish.due is None:
+            return None
+        return self._view(
+            wish, LinkState.READY, url=details["url"], currency=wish.due.currency,
+            amount=shown(wish.due.amount_due, wish.due.currency).partition(" ")[0],
+            provider_entity_id=mapping.provider_entity_id,
         )  # fmt: skip
 
     async def _job(self, wish: _Wish, *, linked: bool, actor: str) -> Job:

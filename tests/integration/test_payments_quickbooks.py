@@ -1,0 +1,138 @@
+"""What QuickBooks tells of payments: in both shapes, signed as Intuit signs; parts of an invoice, each counted once."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from gateway.configuration.specs import SourceSpec
+from gateway.sources.base import Verification
+from gateway.sources.signing import sign_as_intuit
+from storage.records import DeliveryStatus
+from tests.configuring import ENVIRONMENT, TENANT
+from tests.harness import QUICKBOOKS, Rig
+from tests.integration.api_setup import API, callers
+
+EVENTS, TOKEN = "quickbooks-events", "cf91a1f2-7a7d-4b6b-verifier-token"
+ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+
+
+@pytest.fixture(autouse=True)
+async def _configured(rig: Rig) -> None:
+    rig.intuit.quirks.home_currency = "USD"
+    await rig.add_flexprice()
+    await rig.add_quickbooks(invoices=True)
+    spec = SourceSpec(
+        name=EVENTS, platform="quickbooks", tenant_id=TENANT, environment_id=ENVIRONMENT,
+        verification=Verification.INTUIT_SIGNATURE, secrets=(SecretStr(TOKEN),), options={"connection": QUICKBOOKS},
+    )  # fmt: skip
+    await rig.put_source(spec)
+
+
+async def billed(rig: Rig) -> tuple[str, str]:
+    """Have an invoice over 1500 dollars in QuickBooks; return its id at the platform, and there."""
+    ada = rig.flexprice.add_customer(**ADA)
+    invoice = rig.flexprice.add_invoice(ada["id"], currency="usd")
+    await rig.announce(invoice["id"])
+    await rig.finish()
+    [record] = rig.intuit.invoices
+    return str(invoice["id"]), record
+
+
+def cloud(rig: Rig, *payments: str, realm: str = "") -> bytes:
+    """Return CloudEvents, as they are sent by now."""
+    told = [
+        {
+            "specversion": "1.0", "id": f"evt-{payment}", "type": "qbo.payment.created.v1", "intuitentityid": payment,
+            "time": "2025-09-10T21:31:25.179851517Z", "intuitaccountid": realm or rig.intuit.realm_id,
+        }
+        for payment in payments
+    ]  # fmt: skip
+    return json.dumps(told).encode()
+
+
+def old(rig: Rig, *payments: str) -> bytes:
+    """Return the shape of before."""
+    entities = [{"name": "Payment", "id": each, "operation": "Create", "lastUpdated": "x"} for each in payments]
+    entities.append({"name": "BillPayment", "id": "77", "operation": "Create", "lastUpdated": "x"})
+    told = [{"realmId": rig.intuit.realm_id, "dataChangeEvent": {"entities": entities}}]
+    return json.dumps({"eventNotifications": told}).encode()
+
+
+async def post(rig: Rig, body: bytes, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
+    """Post as Intuit does; return status and answer."""
+    async with aiohttp.ClientSession() as session:
+        headers = {"Content-Type": "application/json", **sign_as_intuit(token, body)}
+        async with session.post(f"{rig.gateway.url}/webhooks/{EVENTS}", data=body, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+
+async def tell(rig: Rig, body: bytes) -> DeliveryStatus:
+    """Post, and return how the delivery has ended."""
+    status, answer = await post(rig, body)
+    assert status == 202, answer
+    rig.acknowledged.append(str(answer["delivery_id"]))
+    await rig.finish()
+    return (await rig.delivery(str(answer["delivery_id"]))).status
+
+
+def paid(rig: Rig, invoice: str) -> Decimal:
+    """Return how much the platform has counted to its invoice."""
+    return Decimal(rig.flexprice.invoices[invoice]["amount_paid"])
+
+
+async def test_parts_of_an_invoice_are_counted_one_by_one_in_both_shapes(rig: Rig) -> None:
+    invoice, record = await billed(rig)
+    first = rig.intuit.pay(record, Decimal(500))["Id"]
+    assert await tell(rig, cloud(rig, first)) is DeliveryStatus.PROCESSED
+    assert paid(rig, invoice) == Decimal(500)
+    second = rig.intuit.pay(record)["Id"]
+    assert await tell(rig, old(rig, first, second)) is DeliveryStatus.PROCESSED
+    assert (paid(rig, invoice), len(rig.flexprice.payments)) == (Decimal(1500), 2)
+    assert rig.flexprice.invoices[invoice]["payment_status"] == "SUCCEEDED"
+    [mapping] = await rig.mappings(entity_type="invoice")
+    assert [each["id"] for each in mapping.details["payments"]] == [first, second]
+    assert await tell(rig, cloud(rig, first, second)) is DeliveryStatus.IGNORED
+    await rig.check(all_linked=True)
+
+
+async def test_another_companys_payments_other_entities_and_nonsense_change_nothing(rig: Rig) -> None:
+    invoice, record = await billed(rig)
+    payment = rig.intuit.pay(record)["Id"]
+    ended = [
+        await tell(rig, body)
+        for body in (
+            cloud(rig, payment, realm="999"), cloud(rig, "424242"),
+            b"[]", b'{"eventNotifications": []}', b'{"x": 1}', b"no",
+        )
+    ]  # fmt: skip
+    assert ended == [DeliveryStatus.IGNORED] * 4 + [DeliveryStatus.FAILED] * 2
+    assert paid(rig, invoice) == 0
+
+
+async def test_a_wrong_verifier_token_and_a_changed_body_are_refused(rig: Rig) -> None:
+    body = cloud(rig, "801")
+    assert (await post(rig, body, token="another-verifier-token"))[0] == 401
+    async with aiohttp.ClientSession() as session:
+        headers = sign_as_intuit(TOKEN, body)
+        url = f"{rig.gateway.url}/webhooks/{EVENTS}"
+        async with session.post(url, data=body + b" ", headers=headers) as answer:
+            assert answer.status == 401
+        async with session.post(url, data=body) as answer:
+            assert answer.status == 401
+    again, repeated = await post(rig, body), await post(rig, body)
+    assert (again[0], repeated[0], repeated[1]["duplicate"]) == (202, 200, True)
+
+
+async def test_the_invoices_own_page_is_its_payment_link_where_payments_are_on(rig: Rig) -> None:
+    rig.intuit.quirks.payments_enabled = True
+    await rig.add_quickbooks(invoices=True, payment_link=True)
+    invoice, record = await billed(rig)
+    async with callers(rig) as who:
+        told = {"invoice_id": invoice, "connection": QUICKBOOKS}
+        answer = await who.operator.ask("POST", f"{API}/payment-links", told)
+    assert (answer.status, answer.json["amount"], answer.json["provider_entity_id"]) == (200, "1500.00", record)
+    assert answer.json["url"] == f"https://pay.example/portal/{rig.intuit.realm_id}/{record}"
