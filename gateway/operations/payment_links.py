@@ -11,6 +11,7 @@ from connectors.invoices import Invoice
 from connectors.money import shown
 from gateway.errors import (
     CapabilityMissingError,
+    GatewayError,
     InvoiceNotFoundError,
     InvoiceNotPayableError,
     InvoiceUnreadableError,
@@ -115,8 +116,28 @@ class PaymentLinks(Desk):
         return await self._wait(wish, job, patience)
 
     async def _wish(self, scope: Scope, *, invoice_id: str, connection: str, source: str | None) -> _Wish:
+        """Ask the platforms that it may be of; most often there is one."""
         live = self._connection(connection, scope)
-        origin = self._source(source, live)
+        found: list[_Wish] = []
+        trouble: GatewayError | None = None
+        for origin in self._sources(source, live):
+            try:
+                found.append(await self._asked(origin, live, invoice_id))
+            except InvoiceNotFoundError:
+                continue
+            except InvoiceNotPayableError:
+                raise
+            except GatewayError as error:
+                trouble = error
+        if len(found) > 1:
+            names = ", ".join(sorted(wish.origin.row.name for wish in found))
+            raise RequestInvalidError(f"source: which one? {names} have an invoice with this id")
+        if not found:
+            raise trouble or InvoiceNotFoundError()
+        return found[0]
+
+    async def _asked(self, origin: LiveSource, live: LiveConnection, invoice_id: str) -> _Wish:
+        """Read the invoice at one platform. Raises InvoiceNotFoundError, InvoiceNotPayableError, GatewayError kinds."""
         if origin.adapter is None:
             raise PluginError(origin.problem or "")
         try:
@@ -237,24 +258,20 @@ class PaymentLinks(Desk):
             raise NotFoundError(msg)
         return live
 
-    def _source(self, name: str | None, live: LiveConnection) -> LiveSource:
-        """Return the source whose invoice is meant: the one named, else the only one that has invoices."""
+    def _sources(self, name: str | None, live: LiveConnection) -> list[LiveSource]:
+        """Return the sources whose invoice may be meant: the one named, else all of the tenant's that have invoices."""
         home = Scope(tenant_id=live.row.tenant_id, environment_id=live.row.environment_id)
         near = {each.row.name: each for each in self.registry.sources.values() if _within(each.row, home)}
         if name is not None:
             if name not in near:
                 msg = f"there is no source {name} in this tenant and environment"
                 raise NotFoundError(msg)
-            return near[name]
-        # A platform whose events need no `invoice_sync.outbound` has transactions, not invoices.
-        having = [each for each in near.values() if each.adapter is not None and each.adapter.needs_outbound]
+            return [near[name]]
+        having = [each for each in near.values() if each.adapter is not None and each.adapter.has_invoices]
         if not having:
             msg = "no source in this tenant and environment has invoices"
             raise InvoiceNotFoundError(msg)
-        if len(having) > 1:
-            msg = f"source: which one? There are {', '.join(sorted(each.row.name for each in having))}"
-            raise RequestInvalidError(msg)
-        return having[0]
+        return having
 
 
 def _within(row: Any, scope: Scope) -> bool:

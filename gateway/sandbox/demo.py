@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gateway import logs
+from gateway.sandbox.paying import Paying
 from gateway.sandbox.scenario import Scenario, Step
 from gateway.sandbox.world import World
 from gateway.settings import LogFormat, LogLevel
@@ -43,8 +44,12 @@ async def _demo(*, keep: bool) -> int:
             scenario = Scenario(world)
             await scenario.play()
             await _settled(world, scenario.steps, console)
+            paying = Paying(world=world)
+            await paying.play()
             wrong = [*_unexpected(scenario.steps), *await _doubled(world, scenario), *await _unwritten(world)]
+            wrong += paying.wrong
             console.print(_table(scenario.steps))
+            console.print(f"Payment links, each asked for twice: {'; '.join(paying.told)}.", soft_wrap=True)
             _verdict(console, world, scenario.steps, wrong, time.monotonic() - begun)
             if keep and not wrong:
                 await _keep(console, world)
@@ -142,7 +147,7 @@ async def _unwritten(world: World) -> list[str]:
     wrong = []
     for mapping in (await world.store.list_mappings(limit=200, status=MappingStatus.LINKED)).items:
         platform = {"flexprice-sandbox": world.flexprice, "tirdad-sandbox": world.tirdad}.get(mapping.source)
-        if platform is None:
+        if platform is None or mapping.entity_type == "payment_link":
             continue
         kind = mapping.entity_type
         told = (platform.customers if kind == "customer" else platform.invoices)[mapping.entity_id]

@@ -23,6 +23,8 @@ from storage import Store
 RECOVERY_LOOKUPS = [0.5, 1.5]
 RETRY_SCHEDULE = (0.5, 1.0, 2.0, 4.0, 8.0)
 BILLING, CHURCH = "acme-billing", "grace-church"
+EVENTS = "nomod-events-sandbox"
+BILLED = {"tax_item": "VAT", "payment_link": True}
 
 
 class World:
@@ -32,6 +34,7 @@ class World:
         self.flexprice, self.tirdad, self.tithely = FlexpriceSimulator(), TirdadSimulator(), TithelySimulator()
         self.nomod, self.quickbooks = NomodSimulator(), QuickBooksSimulator()
         self.quickbooks.quirks.home_currency = "AED"
+        self.quickbooks.quirks.payments_enabled = True
         self.quickbooks.seed_item("VAT")
         settings = Settings(
             database_url=f"sqlite:///{folder / 'sandbox.db'}", port=port, allow_private_addresses=True,
@@ -39,7 +42,7 @@ class World:
         )  # fmt: skip
         self.gateway = Gateway(settings)
         self.sender = WebhookSender(schedule=(0.0, 0.5, 1.0))
-        self._secrets = {name: new_secret() for name in ("flexprice", "tirdad", "tithely")}
+        self._secrets = {name: new_secret() for name in ("flexprice", "tirdad", "tithely", "nomod-events")}
         self._stack = AsyncExitStack()
 
     @property
@@ -76,6 +79,10 @@ class World:
                     name="tithely-sandbox", platform="tithely", tenant_id=CHURCH,
                     verification=Verification.STANDARD_WEBHOOKS, secrets=(SecretStr(self._secrets["tithely"]),),
                 ),
+                SourceSpec(
+                    name=EVENTS, platform="nomod", tenant_id=BILLING, verification=Verification.STANDARD_WEBHOOKS,
+                    secrets=(SecretStr(self._secrets["nomod-events"]),), options={"connection": "nomod-sandbox"},
+                ),
             ),
             connections=(
                 ConnectionSpec(
@@ -109,6 +116,6 @@ class World:
                 "environment": "sandbox", "realm_id": realm, "refresh_token": refresh_token,
                 "base_url": self.quickbooks.base_url, "authorize_url": self.quickbooks.authorize_url,
                 "token_url": self.quickbooks.token_url, "revoke_url": self.quickbooks.revoke_url,
-                "recovery_lookups": RECOVERY_LOOKUPS, **({"tax_item": "VAT"} if tenant_id == BILLING else {}),
+                "recovery_lookups": RECOVERY_LOOKUPS, **(BILLED if tenant_id == BILLING else {}),
             },
         )  # fmt: skip

@@ -6,8 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from connectors.testing.faults import Fault, FaultKind
+from gateway.sandbox.flexprice import FlexpriceSimulator
 from storage.records import JobStatus
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, QUICKBOOKS, Rig
@@ -204,7 +206,22 @@ async def test_what_is_not_there_is_named(rig: Rig, who: Callers) -> None:
         assert (answer.status, answer.code) == (404, "not_found")
 
 
-async def test_of_several_sources_one_must_be_named(rig: Rig, who: Callers) -> None:
+async def test_of_several_sources_the_one_that_knows_the_invoice_is_asked(rig: Rig, who: Callers) -> None:
+    other = FlexpriceSimulator(clock=rig.clock.unix)
+    async with other:
+        await rig.add_flexprice(
+            "tirdad-prod", platform="tirdad", api_url=other.api_url, api_key=SecretStr(other.api_key)
+        )
+        _, invoice = an_invoice(rig)
+        answer = await ask(who, invoice)
+        assert (answer.status, answer.json["source"]) == (200, SOURCE)
+        omar = other.add_customer(name="Omar Khayyam", email="omar@example.com")
+        theirs = await ask(who, str(other.add_invoice(omar["id"])["id"]))
+        assert (theirs.status, theirs.json["source"]) == (200, "tirdad-prod")
+        assert (await ask(who, "inv_none")).code == "invoice_not_found"
+
+
+async def test_where_two_sources_have_such_an_invoice_one_must_be_named(rig: Rig, who: Callers) -> None:
     await rig.add_flexprice("flexprice-two")
     _, invoice = an_invoice(rig)
     answer = await ask(who, invoice)
