@@ -27,7 +27,8 @@ async def who(rig: Rig) -> AsyncIterator[Callers]:
 
 
 async def ask(who: Callers, invoice: str, **more: Any) -> Answer:
-    return await who.operator.ask("POST", f"{API}/payment-links", {"invoice_id": invoice, "connection": NOMOD, **more})
+    told = {"invoice_id": invoice, "connection": NOMOD, "wait_seconds": 30, **more}
+    return await who.operator.ask("POST", f"{API}/payment-links", told)
 
 
 def an_invoice(rig: Rig, **fields: Any) -> tuple[str, str]:

@@ -279,7 +279,7 @@ async def test_a_payment_link_is_printed_alone_and_is_the_same_when_asked_for_ag
     await rig.add_nomod(outbound=False)
     ada = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")
     invoice = str(rig.flexprice.add_invoice(ada["id"])["id"])
-    made = await cli.run("payment-link", "create", invoice, "--connection", NOMOD)
+    made = await cli.run("payment-link", "create", invoice, "--connection", NOMOD, "--wait", "60")
     [link] = rig.nomod.links.values()
     assert (made.code, made.out) == (0, f"{link['url']}\n")
     again = await cli.json("payment-link", "create", invoice, "--connection", NOMOD)

@@ -38,7 +38,9 @@ async def a_link(rig: Rig) -> tuple[str, str]:
     ada = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")
     invoice = str(rig.flexprice.add_invoice(ada["id"])["id"])
     async with callers(rig) as who:
-        answer = await who.operator.ask("POST", f"{API}/payment-links", {"invoice_id": invoice, "connection": NOMOD})
+        answer = await who.operator.ask(
+            "POST", f"{API}/payment-links", {"invoice_id": invoice, "connection": NOMOD, "wait_seconds": 30}
+        )
     return invoice, str(answer.json["provider_entity_id"])
 
 
@@ -94,7 +96,9 @@ async def test_a_paid_link_pays_the_invoice_and_is_given_to_nobody_any_more(rig:
     assert rig.flexprice.invoices[invoice]["payment_status"] == "SUCCEEDED"
     assert len(rig.flexprice.payments) == 1
     async with callers(rig) as who:
-        answer = await who.operator.ask("POST", f"{API}/payment-links", {"invoice_id": invoice, "connection": NOMOD})
+        answer = await who.operator.ask(
+            "POST", f"{API}/payment-links", {"invoice_id": invoice, "connection": NOMOD, "wait_seconds": 30}
+        )
     assert (answer.status, answer.code) == (409, "invoice_not_payable")
 
 

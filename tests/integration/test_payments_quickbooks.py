@@ -132,7 +132,7 @@ async def test_the_invoices_own_page_is_its_payment_link_where_payments_are_on(r
     await rig.add_quickbooks(invoices=True, payment_link=True)
     invoice, record = await billed(rig)
     async with callers(rig) as who:
-        told = {"invoice_id": invoice, "connection": QUICKBOOKS}
+        told = {"invoice_id": invoice, "connection": QUICKBOOKS, "wait_seconds": 30}
         answer = await who.operator.ask("POST", f"{API}/payment-links", told)
     assert (answer.status, answer.json["amount"], answer.json["provider_entity_id"]) == (200, "1500.00", record)
     assert answer.json["url"] == f"https://pay.example/portal/{rig.intuit.realm_id}/{record}"
