@@ -215,14 +215,16 @@ class PaymentLinks(Desk):
         )  # fmt: skip
 
     async def _under_way(self, wish: _Wish) -> Job | None:
-        """Return the newest job of this wish that has not ended: the link's, else the customer's."""
-        name = wish.origin.row.name
-        for kind, entity_id in ((ENSURE_LINK, wish.invoice_id), (ENSURE, wish.customer_id)):
+        """Return the newest job of this wish that has not ended: the link's, else the customer's.
+
+        The customer's is looked for first: where it has ended meanwhile, the link's was queued in that transaction.
+        """
+        name, newest = wish.origin.row.name, None
+        for kind, entity_id in ((ENSURE, wish.customer_id), (ENSURE_LINK, wish.invoice_id)):
             page = await self.store.list_jobs(entity_id=entity_id, connection=wish.live.row.name, kind=kind)
-            for job in page.items:
-                if job.subject == wish.invoice_id and job.source == name and job.status in OPEN:
-                    return job
-        return None
+            mine = [job for job in page.items if job.subject == wish.invoice_id and job.source == name]
+            newest = next((job for job in mine if job.status in OPEN), newest)
+        return newest
 
     async def _wait(self, wish: _Wish, job: Job, patience: float) -> PaymentLinkView:
         """Wait for the link, or for the end of what leads to it."""
@@ -235,7 +237,7 @@ class PaymentLinks(Desk):
             job = await self._under_way(wish) or await self.store.get_job(job.job_id)
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or job.status not in (JobStatus.PENDING, JobStatus.RUNNING):
-                return self._told(wish, job)
+                return await self._ready(wish) or self._told(wish, job)  # it may have come while the jobs were read
             await self.store.wait_for_change(left, since=token)
 
     def _told(self, wish: _Wish, job: Job) -> PaymentLinkView:
