@@ -56,6 +56,8 @@ from storage import Store, store_for
 log = structlog.get_logger("ledgergate")
 
 HOUSEKEEPING_SECONDS = 1.0
+SOON_SECONDS = 60.0
+"""After a start, until what is due hourly is looked at: a process that is restarted often prunes as well."""
 LONGEST_UNREAD = 30.0
 """Seconds after which the configuration is looked at, though nobody has told of a change."""
 
@@ -191,7 +193,7 @@ class Gateway:
         upkeep = Upkeep(
             store=store, registry=registry, now=now, owner=owner, retention=timedelta(days=settings.retention_days)
         )
-        await self._stack.enter_async_context(_every(TURN.total_seconds(), upkeep.turn))
+        await self._stack.enter_async_context(_every(TURN.total_seconds(), upkeep.turn, first=SOON_SECONDS))
         await self._stack.enter_async_context(_meanwhile(upkeep.look_at_sources()))
         self.app[keys.WORKER] = worker
         return worker
@@ -236,13 +238,16 @@ class Gateway:
 
 
 @asynccontextmanager
-async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+async def _every(
+    seconds: float, act: Callable[[], Awaitable[None]], *, first: float | None = None
+) -> AsyncIterator[None]:
     """Run something now and then while the context lasts; a failure is logged once, until it goes well again."""
 
     async def loop() -> None:
-        failing = False
+        failing, wait = False, seconds if first is None else first
         while True:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(wait)
+            wait = seconds
             try:
                 await act()
                 failing = False
