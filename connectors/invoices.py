@@ -181,6 +181,8 @@ class InvoiceSync(ABC):
 
     books_receipts: bool = False
     """Whether receipts are booked too, which are `Document.RECEIPT`. Set on the instance where a setting decides."""
+    sums_receipts: bool = False
+    """Whether all receipts of a day are booked as one, which is nobody's: its `customer_record` is empty."""
 
     def filed_number(self, invoice: Invoice) -> str:
         """Return the number under which the invoice is filed with the provider: deterministic, short enough. Pure.

@@ -35,6 +35,8 @@ class Gifts(StrEnum):
     """Their givers become customers, and nothing else happens."""
     SALES_RECEIPT = "sales_receipt"
     """Each gift becomes a sales receipt of its giver."""
+    DAILY_DEPOSIT = "daily_deposit"
+    """All gifts of a day in one currency become one sales receipt, with a line for each."""
 
 
 # https://developer.intuit.com/app/developer/qbo/docs/learn/rest-api-features
@@ -148,7 +150,8 @@ class QuickBooksConfig(ConnectorConfig):
     )
     gifts: Gifts = Field(
         Gifts.OFF,
-        description="What becomes of a gift through Tithely beside its giver: nothing (off), or a sales receipt",
+        description="What becomes of a gift through Tithely beside its giver: nothing (off), a sales receipt of its "
+        "own (sales_receipt), or a line in one sales receipt for all gifts of the day (daily_deposit)",
     )
     gift_item: str = Field(
         "",

@@ -55,7 +55,8 @@ class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent, InvoiceSync
         self._api = QuickBooksApi(config, host, self._tokens)
         self._finder = CustomerFinder(config, self._api)
         self._company = Company(config, host, self._api)
-        self.books_receipts = config.gifts is Gifts.SALES_RECEIPT
+        self.books_receipts = config.gifts is not Gifts.OFF
+        self.sums_receipts = config.gifts is Gifts.DAILY_DEPOSIT
         self._invoicing = Invoicing(config, host, self._api, self._company, self._finder)
         self._consent = ConsentFlow(config, endpoint, self._tokens, self._api)
 

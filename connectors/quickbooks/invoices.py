@@ -94,7 +94,7 @@ def draft_invoice(
             for each in invoice.taxes
         ]
     body: dict[str, Any] = {
-        "CustomerRef": {"value": customer_record},
+        **({"CustomerRef": {"value": customer_record}} if customer_record else {}),
         "DocNumber": filed_number(invoice),
         "TxnDate": (invoice.issued_on or today).isoformat(),
         "Line": lines,

@@ -45,6 +45,8 @@ TAXED, UNTAXED = "TAX", "NON"
 EXCLUDED, NOT_APPLICABLE = "TaxExcluded", "NotApplicable"
 REPEATED = timedelta(seconds=1.5)
 """A create that began so long ago has been sent before, or loses nothing by looking once more."""
+ANYBODY = "1"
+"""Whom to ask for where a document has no customer: any answer proves that the company answers."""
 _VOIDS = 3
 
 
@@ -81,9 +83,9 @@ class Invoicing:
     async def _recent(self, invoice: Invoice, customer_record: str, intent: CreateIntent) -> list[Row]:
         """Search what was made for the customer since the create began: the mark is found under another number too."""
         since = queries.since("MetaData.CreateTime", intent.started_at - CLOCK_SLACK)
+        whose = [queries.equal("CustomerRef", customer_record)] if customer_record else []
         try:
-            customer = queries.equal("CustomerRef", customer_record)
-            return await self._api.rows(ENTITIES[invoice.document], customer, since)
+            return await self._api.rows(ENTITIES[invoice.document], *whose, since)
         except LookupImpossibleError:
             return []  # the number has answered; this was a second way to the same record
 
@@ -97,7 +99,7 @@ class Invoicing:
         Raises what is wrong with the company itself.
         """
         with before_writing("the customer"):
-            await self._finder.by_id(customer_record)
+            await self._finder.by_id(customer_record or ANYBODY)
         return NotOfferedError(
             f"QuickBooks does not answer for invoices: {error.detail or error}", provider_code=error.provider_code,
             provider_request_id=error.provider_request_id,
@@ -235,6 +237,8 @@ class Invoicing:
         about_currency = code == str(BUSINESS_RULE)
         if not about_currency and not isinstance(error, StaleRecordError):
             return error
+        if not customer_record:
+            return error if about_currency else await self._stale_item(error, invoice)
         with before_writing("the customer"):
             customer = await self._finder.by_id(customer_record)
         if customer is None or customer.get("Active") is False:
@@ -246,8 +250,13 @@ class Invoicing:
                 why = f"the invoice is in {invoice.currency}, and the customer is billed in {billed}"
                 return CurrencyRefusedError(why, provider_code=code, provider_request_id=request_id)
             return error
+        return await self._stale_item(error, invoice)
+
+    async def _stale_item(self, error: ConnectorError, invoice: Invoice) -> StaleItemError:
         await self._items.forget(invoice)
-        return StaleItemError(error.detail, provider_code=code, provider_request_id=request_id)
+        return StaleItemError(
+            error.detail, provider_code=error.provider_code, provider_request_id=error.provider_request_id
+        )
 
     # Voiding ---------------------------------------------------------------------------------------------------
 

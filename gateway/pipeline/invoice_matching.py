@@ -100,7 +100,8 @@ def _objection(billed: Billed, candidate: InvoiceCandidate, taken: Mapping[str, 
         return f"linked to another invoice ({taken[candidate.provider_entity_id]})"
     if candidate.marker is not None and candidate.marker != billed.invoice.reference:
         return f"made for another invoice ({candidate.marker})"
-    if candidate.customer_record is not None and candidate.customer_record != billed.customer_record:
+    nobodys = not billed.customer_record and candidate.marker is not None  # a bookkeeper may have added a customer
+    if candidate.customer_record is not None and candidate.customer_record != billed.customer_record and not nobodys:
         return "an invoice of another customer"
     if candidate.marker is None and candidate.number != billed.number:
         return "has another number"

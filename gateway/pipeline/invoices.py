@@ -13,11 +13,12 @@ from connectors.models import CreateIntent
 from connectors.money import MoneyError, exact
 from connectors.money import shown as money
 from gateway.errors import AmountDiffersError, CustomerNotLinkedError
-from gateway.pipeline.creating import RefusedError
+from gateway.pipeline.creating import RefusedError, wait_for_equal
 from gateway.pipeline.dispatch import ENSURE_INVOICE, INVOICE, check_job, next_link_job
 from gateway.pipeline.ensure import Ensure
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.failing import failed
+from gateway.pipeline.gift_days import FOLLOWING_SECONDS, GiftDays
 from gateway.pipeline.invoice_matching import (
     Billed,
     difference,
@@ -46,7 +47,10 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
     async def confirm(self, work: Work, event: Event) -> Result | None:
         """Read the invoice at the platform: it must be final, with lines, and ask for something."""
         if event.trigger is Trigger.TRANSACTION:
-            found = work.source.receipt(event)
+            receipt = work.source.receipt(event)
+            found = receipt if isinstance(receipt, Dropped) else await GiftDays(self.store, self.now).of(work, receipt)
+            if isinstance(found, Result):
+                return found
         else:
             found = await work.source.invoice(work.claimed.job.entity_id or "")
         if isinstance(found, Dropped):
@@ -65,6 +69,8 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
         if not adopting:
             check_sums(invoice)
             syncs.validate_invoice(invoice)
+        if not invoice.customer_id:
+            return Billed(invoice=invoice, customer_record="", number=syncs.filed_number(invoice))
         mapping = await customer_mapping(self.store, work, invoice.customer_id)
         linked = mapping is not None and mapping.status is MappingStatus.LINKED
         if not linked and not adopting:
@@ -168,6 +174,8 @@ class EnsureInvoice(Ensure):
 
     async def __call__(self, work: Work) -> Result:
         """Run one attempt. An account without invoices ends it as ignored; a customer that is gone is looked at."""
+        if await GiftDays(self.store, self.now).is_led_by_another(work):
+            return wait_for_equal(attempts=work.claimed.job.attempts, now=self.now(), seconds=FOLLOWING_SECONDS)
         try:
             result = await super().__call__(work)
             if result.link is not None:

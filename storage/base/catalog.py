@@ -92,6 +92,10 @@ class CatalogStore(Protocol):
         """Store a small durable fact."""
         ...
 
+    async def keep_fact(self, owner: str, key: str, value: str, *, now: datetime) -> str:
+        """Store a fact that never changes, unless it is there; return the one that stands."""
+        ...
+
     async def take_lease(self, name: str, *, owner: str, now: datetime, lease: timedelta) -> bool:
         """Take or keep a named lease; return whether `owner` holds it."""
         ...

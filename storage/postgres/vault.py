@@ -15,6 +15,7 @@ _ADD_META = "INSERT INTO meta VALUES ($1, $2) ON CONFLICT (key) DO NOTHING"
 _FIRST_TOKENS = "INSERT INTO tokens VALUES ($1, $2, 1, $3) ON CONFLICT (connection) DO NOTHING"
 _NEXT_TOKENS = """
 UPDATE tokens SET payload = $2, version = version + 1, updated_at = $3 WHERE connection = $1 AND version = $4"""
+_KEEP_FACT = "INSERT INTO facts VALUES ($1, $2, $3, $4) ON CONFLICT (owner, key) DO NOTHING"
 _PUT_FACT = """
 INSERT INTO facts VALUES ($1, $2, $3, $4)
 ON CONFLICT (owner, key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at"""
@@ -73,6 +74,11 @@ class Vault:
     async def put_fact(self, owner: str, key: str, value: str, *, now: datetime) -> None:
         """Store a small durable fact."""
         await self._db.run(lambda db: db.execute(_PUT_FACT, owner, key, value, micros(now)))
+
+    async def keep_fact(self, owner: str, key: str, value: str, *, now: datetime) -> str:
+        """Store a fact that never changes, unless it is there; return the one that stands."""
+        await self._db.run(lambda db: db.execute(_KEEP_FACT, owner, key, value, micros(now)))
+        return str(await self.get_fact(owner, key))
 
     async def take_lease(self, name: str, *, owner: str, now: datetime, lease: timedelta) -> bool:
         """Take or keep a named lease; return whether `owner` holds it."""

@@ -15,6 +15,8 @@ _ADD_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
 _FIRST_TOKENS = "INSERT INTO tokens VALUES (?, ?, 1, ?) ON CONFLICT (connection) DO NOTHING"
 _NEXT_TOKENS = """
 UPDATE tokens SET payload = ?, version = version + 1, updated_at = ? WHERE connection = ? AND version = ?"""
+_GET_FACT = "SELECT value FROM facts WHERE owner = ? AND key = ?"
+_KEEP_FACT = "INSERT INTO facts VALUES (?, ?, ?, ?) ON CONFLICT (owner, key) DO NOTHING"
 _PUT_FACT = """
 INSERT INTO facts VALUES (?, ?, ?, ?)
 ON CONFLICT (owner, key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at"""
@@ -71,12 +73,20 @@ class Vault:
 
     async def get_fact(self, owner: str, key: str) -> str | None:
         """Return a small durable fact, or None."""
-        query = "SELECT value FROM facts WHERE owner = ? AND key = ?"
-        return await self._db.read(lambda db: _value(db, query, owner, key))
+        return await self._db.read(lambda db: _value(db, _GET_FACT, owner, key))
 
     async def put_fact(self, owner: str, key: str, value: str, *, now: datetime) -> None:
         """Store a small durable fact."""
         await self._db.write(lambda db: db.execute(_PUT_FACT, (owner, key, value, micros(now))).rowcount)
+
+    async def keep_fact(self, owner: str, key: str, value: str, *, now: datetime) -> str:
+        """Store a fact that never changes, unless it is there; return the one that stands."""
+
+        def work(db: sqlite3.Connection) -> str:
+            db.execute(_KEEP_FACT, (owner, key, value, micros(now)))
+            return str(_value(db, _GET_FACT, owner, key))
+
+        return await self._db.write(work)
 
     async def take_lease(self, name: str, *, owner: str, now: datetime, lease: timedelta) -> bool:
         """Take or keep a named lease; return whether `owner` holds it."""

@@ -123,7 +123,7 @@ UNSCOPED = {
     },
     "by the name of a source, connection or channel, which was looked up in a scope before": {
         "note_activity", "source_activity", "list_rejections", "load_tokens", "save_tokens", "delete_tokens",
-        "get_fact", "put_fact", "set_connection_account", "known_subjects", "change_budget",
+        "get_fact", "put_fact", "keep_fact", "set_connection_account", "known_subjects", "change_budget",
         "change_circuit", "list_circuits", "channel_activity",
     },
     "writes the scope that it is given": {

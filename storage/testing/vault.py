@@ -40,6 +40,13 @@ class VaultContract(StoreFixtures):
         assert await store.get_fact("nomod", "search") == "scan"
         assert await store.get_fact("qbo", "search") is None
 
+    async def test_a_fact_that_is_kept_stands_for_good(self, store: Store, twin: Store) -> None:
+        told = await asyncio.gather(
+            *[which.keep_fact("nomod", "day", name, now=T0) for which, name in ((store, "a"), (twin, "b"))]
+        )
+        assert told[0] == told[1] == await store.get_fact("nomod", "day")
+        assert await twin.keep_fact("qbo", "day", "another owner's", now=at(1)) == "another owner's"
+
     async def test_tokens_are_replaced_only_by_who_has_seen_the_last(self, store: Store, twin: Store) -> None:
         assert await store.load_tokens("qbo") is None
         first = await store.save_tokens("qbo", b"one", replaces=0, now=T0)

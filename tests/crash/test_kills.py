@@ -33,6 +33,7 @@ ELSEWHERE = {
     # Nothing of the promise depends on them.
     "change_circuit": "failures in a row, which are counted anew",
     "add_job": "queued by the daily scan and the poller, which look again",
+    "keep_fact": "the gifts of a day, killed around in tests/integration/test_gift_days.py",
     "note_activity": "counts of what was heard and refused",
     "prune_deliveries": "drops bodies of what has ended long ago",
     "put_meta": "facts of the installation, written at its first start",
