@@ -17,15 +17,16 @@ import time
 from pathlib import Path
 
 from connectors.testing.simulator import Fault, FaultKind, Moment
-from tests.crash.killing import AFTER, BEFORE, WORK, Point, Step
+from tests.crash.killing import AFTER, BEFORE, Point, Step
 from tests.crash.matrix import Request, kill_at
 from tests.crash.nursery import Child, Nursery, open_nursery
 from tests.crash.scene import Scene, open_scene
 
 KILLS_PER_ROUND = 25
-METHODS = (
+CALLS = (
     "add_delivery", "claim_deliveries", "settle_dispatch", "claim_jobs", "begin_intent", "refuse_intent", "settle",
-    "extend_leases", "put_fact", "take_lease", "drop_lease",
+    "extend_leases", "change_budget", "put_fact source", "put_fact connection", "take_lease poll", "take_lease refresh",
+    "drop_lease poll", "drop_lease refresh",
 )  # fmt: skip
 REQUESTS = (
     ("flexprice", "GET /v1/invoices/*"), ("flexprice", "GET /v1/customers/*"), ("flexprice", "PUT /v1/customers"),
@@ -120,7 +121,7 @@ class Round:
         way, patience = rng.random(), rng.uniform(0.1, 0.8)
         point = request = None
         if way < 0.4:
-            step = Step(WORK, rng.choice(METHODS), rng.randint(1, 4))
+            step = Step(rng.choice(CALLS), rng.randint(1, 4))
             point = Point(step, rng.choice([BEFORE, AFTER]))
         elif way < 0.75:
             request = Request(*rng.choice(REQUESTS), rng.randint(1, 3), rng.choice(list(Moment)))

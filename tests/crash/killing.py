@@ -14,19 +14,28 @@ from typing import Any
 from storage import Store
 from storage.sqlite.store import SqliteStore
 
-START, WORK = "start", "work"
-"""Phases of a process: until the first webhook, and from then on."""
 BEFORE, AFTER = "before", "after"
+CLAIMS = frozenset({"claim_deliveries", "claim_jobs"})
+"""Called again and again while there is nothing to do: they count from the first webhook on."""
+NAMED = frozenset({"take_lease", "drop_lease", "put_fact"})
+"""Called for several ends that do not wait for each other: each is counted by itself, by the word it begins with."""
 _WRITES = ("self._db.write(", "self._db.add(")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Step:
-    """The n-th call of a method of the store in a phase."""
+    """The n-th call of a method of the store, of those that are named for one end: `settle`, `take_lease refresh`.
 
-    phase: str
-    method: str
+    Which it is must not depend on how long things take: else the same step is another one in the next run.
+    """
+
+    call: str
     number: int
+
+    @property
+    def method(self) -> str:
+        """The method's name alone."""
+        return self.call.split()[0]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,7 +56,7 @@ class Point:
         return cls(Step(**step), moment)
 
     def __str__(self) -> str:
-        return f"{self.moment} {self.step.method} #{self.step.number} ({self.step.phase})"
+        return f"{self.moment} {self.step.call} #{self.step.number}"
 
 
 def writing_methods() -> frozenset[str]:
@@ -67,9 +76,9 @@ class KillingStore:
     def __init__(self, store: Store, *, point: Point | None = None, record: Path | None = None) -> None:
         self._store, self._point, self._record = store, point, record
         self._writing = writing_methods() | {"open"}
-        self._called: Counter[tuple[str, str]] = Counter()
-        self._worked: Counter[tuple[str, str]] = Counter()
-        self._phase = START
+        self._called: Counter[str] = Counter()
+        self._worked: Counter[str] = Counter()
+        self._arrived = False
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
@@ -78,15 +87,15 @@ class KillingStore:
     def _watched(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         async def call(*args: Any, **named: Any) -> Any:
             if name == "add_delivery":
-                self._phase = WORK
-            key = (self._phase, name)
-            self._called[key] += 1
-            self._die_at(BEFORE, Step(*key, self._called[key]))
+                self._arrived = True
+            what = f"{name} {str(args[0]).partition(':')[0]}" if name in NAMED else name
+            if self._arrived or name not in CLAIMS:
+                self._called[what] += 1
+                self._die_at(BEFORE, Step(what, self._called[what]))
             answer = await method(*args, **named)
             if answer not in ([], False, 0):  # a claim that got nothing has changed nothing
-                ended = (self._phase, name)  # a claim that waited in the start may end with the first webhook
-                self._worked[ended] += 1
-                step = Step(*ended, self._worked[ended])
+                self._worked[what] += 1
+                step = Step(what, self._worked[what])
                 self._die_at(AFTER, step)
                 if self._record is not None:
                     with self._record.open("a") as file:

@@ -1,9 +1,9 @@
 """One gateway that may be killed at any moment, its platforms and providers, some traffic, and a careful operator."""
 
 import asyncio
+import contextlib
 import itertools
 import json
-import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,11 +29,15 @@ from tests.crash.killing import Point
 from tests.crash.nursery import KILLED, Child, Nursery
 from tests.invariants import World, check_invariants, check_secrecy, every
 from tests.ledgers import LedgerNomod, invoices_in_nomod, invoices_in_quickbooks, made_in_quickbooks
+from tests.ports import ReservedPort
 
 ADMIN_KEY = "admin-key-of-the-crash-tests"
 SECRET_KEY = "secret-key-of-the-crash-tests-000"
 LOOKUPS = [0.3, 0.7, 1.2]
 """Short, so that a matrix of kills takes minutes; the order of things is that of the default ten minutes."""
+UNFINISHED = frozenset({JobStatus.RUNNING, JobStatus.PENDING, JobStatus.FAILED})
+PATIENCE = 60.0
+"""Seconds that a machine with much else to do is given for what takes a second or three."""
 RETRIES = ",".join(["0.1", "0.2", "0.4", *["1"] * 60])
 
 
@@ -48,7 +52,8 @@ class Scene(Configuring):
         self.children: list[Child] = []
         self._nursery, self._folder = nursery, folder
         self._url = database or f"sqlite:///{folder / 'gateway.db'}"
-        self._ports = [_free_port() for _ in range(nodes)]
+        self._reserved = [ReservedPort() for _ in range(nodes)]
+        self._ports = [reserved.number for reserved in self._reserved]
         self._sender = WebhookSender(schedule=(0.0,), timeout=2.0)
         self._sending: set[asyncio.Task[None]] = set()
         self._messages = itertools.count(1)
@@ -89,9 +94,14 @@ class Scene(Configuring):
         await self._sender.close()
         for service in (self.flexprice, self.nomod, self.intuit):
             await service.stop()
+        for reserved in self._reserved:
+            reserved.release()
 
     async def start(self, *, node: int = 0, point: Point | None = None, record: Path | None = None) -> Child:
-        """Start a process: one that dies at `point`, one that writes its steps to `record`, or one as `serve` is."""
+        """Start a process: one that dies at `point`, one that writes its steps to `record`, or one as `serve` is.
+
+        Returns when it listens, or is dead: one that is stopped while it starts has no way yet to end well.
+        """
         env = {
             **self.environment(node),
             **({POINT: point.dump()} if point is not None else {}),
@@ -100,7 +110,21 @@ class Scene(Configuring):
         driven = point is not None or record is not None
         child = await self._nursery.start(env, stderr=self.log, driven=driven)
         self.children.append(child)
+        deadline = time.monotonic() + PATIENCE
+        while not await self._listens(node) and await child.poll() is None:
+            assert time.monotonic() < deadline, f"it did not start{self._last_words()}"
+            await asyncio.sleep(0.02)
         return child
+
+    async def _listens(self, node: int) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self._ports[node])
+        except OSError:
+            return False
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return True
 
     @property
     def port(self) -> int:
@@ -186,7 +210,7 @@ class Scene(Configuring):
 
     # The operator ----------------------------------------------------------------------------------------------
 
-    async def finish(self, *, patience: float = 40.0) -> None:
+    async def finish(self, *, patience: float = PATIENCE) -> None:
         """Wait until all is sent and has ended; what is put before a person is looked up and decided with care."""
         deadline = time.monotonic() + patience
         while waiting := await self._waiting():
@@ -194,7 +218,7 @@ class Scene(Configuring):
             await self.operate()
             await asyncio.sleep(0.03)
 
-    async def dies(self, child: Child, *, patience: float = 20.0) -> bool:
+    async def dies(self, child: Child, *, patience: float = PATIENCE) -> bool:
         """Wait until a process dies; return False if instead everything was done, and it lives."""
         deadline = time.monotonic() + patience
         while await child.poll() is None:
@@ -203,18 +227,27 @@ class Scene(Configuring):
             assert time.monotonic() < deadline, "it neither died nor finished"
             await self.operate()
             await asyncio.sleep(0.02)
-        assert child.status == KILLED, f"it ended by itself: {child.status}"
+        assert child.status == KILLED, f"it ended by itself: {child.status}{self._last_words()}"
         return True
 
+    async def stops(self, child: Child) -> int:
+        """Stop a process as an operator does; return how it ended: well, or killed where it was told to die."""
+        status = await child.terminate()
+        assert status in (0, KILLED), f"it did not end well: {status}{self._last_words()}"
+        return status
+
     async def _waiting(self) -> Sequence[Any]:
+        """Return what is not done yet; what moves on between two reads is seen by one of them.
+
+        Deliveries are looked at before the jobs that are made of them, all jobs at one moment, and reviews both before
+        the jobs that may be begun again and after those that may have opened one.
+        """
         if self._sending:
             return [f"{len(self._sending)} webhooks"]
-        running = await every(self.store.list_jobs, status=JobStatus.RUNNING)
-        pending = await every(self.store.list_jobs, status=JobStatus.PENDING)
         fresh = await every(self.store.list_deliveries, status=DeliveryStatus.PENDING)
         asked = await every(self.store.list_reviews, status=ReviewStatus.OPEN)
-        failed = await every(self.store.list_jobs, status=JobStatus.FAILED)
-        return [*running, *pending, *fresh, *asked, *failed]
+        jobs = [job for job in await every(self.store.list_jobs) if job.status in UNFINISHED]
+        return [*fresh, *asked, *jobs, *await every(self.store.list_reviews, status=ReviewStatus.OPEN)]
 
     async def operate(self) -> None:
         """Do what waits for a person: decide reviews, connect again, retry what has failed."""
@@ -262,13 +295,18 @@ class Scene(Configuring):
             except (aiohttp.ClientError, TimeoutError):
                 continue
 
+    def _last_words(self) -> str:
+        """Return the end of what the processes have written, to be shown when one has ended as it should not."""
+        written = self.log.read_text() if self.log.exists() else ""
+        return f"\n{written[-2000:]}"
+
     # The verdict -----------------------------------------------------------------------------------------------
 
     async def check(self) -> None:
         """Stop the processes, which must end well, and check the invariants and the log."""
         for child in self.children:
             if await child.poll() is None:
-                assert await child.terminate() == 0
+                assert await self.stops(child) == 0
         world = World(flexprice=self.flexprice, nomod=self.nomod, intuit=self.intuit)
         await check_invariants(self.store, world, acknowledged=self.acknowledged, all_linked=True)
         written = self.log.read_text() if self.log.exists() else ""
@@ -296,9 +334,3 @@ async def open_scene(
         yield scene
     finally:
         await scene.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -43,8 +43,12 @@ ELSEWHERE = {
     "touch_keys": "when API keys were last used",
 }
 """Writing methods that the traffic need not reach, each with the reason. A new method has to be put somewhere."""
-SOMETIMES = {"extend_leases", "note_activity", "put_meta", "retry_job", "touch_keys", "write_alerts"}
-"""Those that a run may reach or not, by how long it takes."""
+SOMETIMES = {
+    "extend_leases": "a job has to take a third of its lease",
+    "take_lease alerts": "the watch looks every five seconds",
+    "write_alerts": "the watch looks every five seconds (tests/integration/test_alerts.py)",
+}
+"""Calls that a run may reach or not, by how long it takes, each with the reason."""
 SHARED = ("add_delivery", "claim_jobs", "settle_dispatch", "begin_intent", "refuse_intent", "settle", "save_tokens")
 """Methods around which one of two processes is killed while the other lives on."""
 
@@ -54,7 +58,7 @@ async def test_every_writing_method_of_the_store_is_reached_or_has_a_reason_not_
 ) -> None:
     steps, _ = await clean_run(tmp_path, nursery)
     reached = {step.method for step in steps}
-    assert writing_methods() - reached - set(ELSEWHERE) - SOMETIMES == set()
+    assert writing_methods() - reached - set(ELSEWHERE) - set(SOMETIMES) == set()
     assert set(ELSEWHERE) <= writing_methods(), "a reason for a method that is gone"
 
 
@@ -68,9 +72,12 @@ async def test_killed_around_every_durable_step_nothing_is_lost_and_nobody_doubl
         return await killed_at_step(tmp_path / str(number), nursery, point)
 
     missed = await each(chosen, kill)
-    first = {point.step.method for point in chosen if point.step.number == 1} - SOMETIMES
-    certain = {point for point in missed if point.step.number == 1 and point.step.method in first}
-    assert not certain, f"not reached: {[str(point) for point in certain]}"
+    certain = [
+        str(point)
+        for point in missed
+        if point.step.number == 1 and point.step.method not in ELSEWHERE and point.step.call not in SOMETIMES
+    ]
+    assert not certain, f"not reached: {certain}"
     print(f"killed at {len(chosen) - len(missed)} of {len(chosen)} points")
 
 
@@ -94,7 +101,7 @@ async def test_one_of_two_processes_on_postgres_killed_around_a_durable_step_the
     tmp_path: Path, nursery: Nursery, new_database: NewDatabase
 ) -> None:
     methods = SHARED if MOST is None else ("claim_jobs", "begin_intent", "settle")
-    chosen = [Point(Step("work", method, 1), moment) for method in methods for moment in (BEFORE, AFTER)]
+    chosen = [Point(Step(method, 1), moment) for method in methods for moment in (BEFORE, AFTER)]
     databases = [await new_database() for _ in chosen]
 
     async def kill(number: int, point: Point) -> bool:
@@ -107,7 +114,7 @@ async def test_one_of_two_processes_on_postgres_killed_around_a_durable_step_the
 async def test_one_of_two_processes_killed_around_a_durable_step_the_other_finishes_its_work(
     tmp_path: Path, nursery: Nursery
 ) -> None:
-    chosen = [Point(Step("work", method, 1), moment) for method in SHARED for moment in (BEFORE, AFTER)]
+    chosen = [Point(Step(method, 1), moment) for method in SHARED for moment in (BEFORE, AFTER)]
 
     async def kill(number: int, point: Point) -> bool:
         return await killed_at_step(tmp_path / str(number), nursery, point, nodes=2)

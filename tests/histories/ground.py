@@ -1,11 +1,10 @@
 """What every history begins from: a loop, and a database that was configured once and is laid down afresh each time."""
 
 import copy
-import random
 import shutil
-import socket
 import tempfile
 from collections.abc import Coroutine
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +22,7 @@ from gateway.web.webhooks import Door
 from tests.configuring import SOURCE
 from tests.harness import Ports, Rig
 from tests.integration.polling_setup import begun, wake
+from tests.ports import ReservedPort
 
 T = TypeVar("T")
 SECRET_KEY = SecretStr("secret-key-of-the-histories-0000")
@@ -58,7 +58,9 @@ class Ground:
         self._loop = uvloop.new_event_loop()
         self._folder = Path(tempfile.mkdtemp(prefix="ledgergate-histories-", dir=MEMORY if MEMORY.is_dir() else None))
         self._start: datetime | None = None
-        self._ports = Ports(flexprice=_free_port(), tithely=_free_port(), nomod=_free_port(), intuit=_free_port())
+        self._reserved = {field.name: ReservedPort() for field in fields(Ports)}
+        """The services leave theirs between two histories."""
+        self._ports = Ports(**{name: reserved.number for name, reserved in self._reserved.items()})
         self._secret = ""
         self._chains: list[Chain] = []
         self._file, self._statements = b"", ""
@@ -75,6 +77,8 @@ class Ground:
         self.run(self._loop.shutdown_default_executor())
         self._loop.close()
         shutil.rmtree(self._folder)
+        for reserved in self._reserved.values():
+            reserved.release()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something on the loop, and return what comes of it."""
@@ -120,18 +124,6 @@ class Ground:
             self._file = (self._folder / "rig.db").read_bytes()
         else:
             self._statements = await _keep(self._postgres)
-
-
-def _free_port() -> int:
-    """Return a port that nobody is given who asks for any: the services leave theirs between two histories."""
-    while True:
-        port = random.randint(20_000, 30_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 async def _keep(url: str) -> str:
