@@ -113,10 +113,11 @@ async def killed_at_step(
 async def killed_at_request(folder: Path, nursery: Nursery, request: Request) -> bool:
     """Play the scene, kill the process at a request, start it again, check; return whether it came to it."""
     async with open_scene(folder, nursery) as scene:
-        child = await scene.start()
-        kill_at(scene, child, request)
+        child = await scene.start(begun=lambda child: kill_at(scene, child, request))
         scene.traffic()
         reached = await scene.dies(child)
+        if not reached:
+            reached = await scene.stops(child) == KILLED
         if reached:
             await scene.start()
         await scene.finish()

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,10 +97,14 @@ class Scene(Configuring):
         for reserved in self._reserved:
             reserved.release()
 
-    async def start(self, *, node: int = 0, point: Point | None = None, record: Path | None = None) -> Child:
+    async def start(
+        self, *, node: int = 0, point: Point | None = None, record: Path | None = None,
+        begun: Callable[[Child], None] | None = None,
+    ) -> Child:  # fmt: skip
         """Start a process: one that dies at `point`, one that writes its steps to `record`, or one as `serve` is.
 
-        Returns when it listens, or is dead: one that is stopped while it starts has no way yet to end well.
+        Returns when it listens, or is dead: one that is stopped while it starts has no way yet to end well. `begun` is
+        called before it has done anything.
         """
         env = {
             **self.environment(node),
@@ -110,6 +114,8 @@ class Scene(Configuring):
         driven = point is not None or record is not None
         child = await self._nursery.start(env, stderr=self.log, driven=driven)
         self.children.append(child)
+        if begun is not None:
+            begun(child)
         deadline = time.monotonic() + PATIENCE
         while not await self._listens(node) and await child.poll() is None:
             assert time.monotonic() < deadline, f"it did not start{self._last_words()}"
