@@ -233,6 +233,21 @@ async def test_one_job_fails_for_all_gifts_of_a_day_and_once_it_is_mended_all_en
     assert booked(church) == {called: {f"ch_{n}": Decimal(25) for n in range(3)}}
 
 
+async def test_a_gift_whose_job_is_cancelled_is_left_out_until_it_is_retried(church: Rig) -> None:
+    called = number(church)
+    await give(church, "ch_1")
+    await give(church, "ch_2")
+    await church.live(3600)
+    [job] = [job for job in await church.jobs(kind="ensure_invoice") if job.subject == "ch_1"]
+    await church.store.cancel_job(job.job_id, now=church.now(), reason="not ours")
+    await church.finish()
+    assert booked(church) == {called: {"ch_2": Decimal(25)}}
+    await church.retry(job.job_id)
+    await church.finish()
+    await church.check(all_linked=True)
+    assert booked(church) == {called: {"ch_2": Decimal(25)}, f"{called}-2": {"ch_1": Decimal(25)}}
+
+
 @pytest.mark.parametrize("settings", [("sales_receipt", "daily_deposit"), ("daily_deposit", "sales_receipt")])
 async def test_a_gift_that_is_booked_is_not_booked_again_after_the_setting_has_changed(
     church: Rig, settings: tuple[str, str]
