@@ -81,7 +81,7 @@ ROUTES = (
     Route("GET", "/jobs/{job_id}/attempts/{number}", jobs.show_attempt),
     Route("POST", "/jobs/{job_id}/retry", jobs.retry, OPERATOR),
     Route("POST", "/jobs/{job_id}/cancel", jobs.cancel, OPERATOR),
-    Route("POST", "/payment-links", payment_links.create, OPERATOR),
+    Route("POST", "/jobs/{job_id}/payment-link", payment_links.create, OPERATOR),
     Route("GET", "/customers", customers.show_list),
     Route("GET", "/mappings.csv", customers.download),
     Route("GET", "/customers/{customer_id:.+}", customers.show),

@@ -117,7 +117,7 @@ async def test_an_item_needs_an_income_account_and_a_name_of_its_own(sim: QuickB
         "Account"
     ]
     for change, code in (
-        ({"Name": "a:b"}, 2040), ({"Name": "x" * 101}, 2050), ({"Type": "Category"}, 2170),
+        ({"Name": "a:b"}, 2040), ({"Name": "x" * 101}, 2050), ({"Type": "Gadget"}, 2170),
         ({"IncomeAccountRef": {"value": "79"}}, 2500), ({"IncomeAccountRef": {"value": funds["Id"]}}, 6000),
     ):  # fmt: skip
         assert (await client.post("item", body | {"Name": "Plan B"} | change)).code == code

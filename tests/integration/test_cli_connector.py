@@ -39,7 +39,7 @@ async def test_the_list_says_where_from_how_good_and_what_each_can(cli: Cli) -> 
     items = {item["name"]: item for item in (await cli.json("connector", "list"))["items"]}
     assert {name: item["quality"] for name, item in items.items()} == {"nomod": "gold", "quickbooks": "gold"}
     assert {item["distribution"] for item in items.values()} == {"ledgergate"}
-    assert items["nomod"]["capabilities"] == ["invoices", "payment links", "verifies hints", "upkeep"]
+    assert items["nomod"]["capabilities"] == ["invoices", "payment links", "payments", "verifies hints", "upkeep"]
     assert {"invoices", "reactivates"} <= set(items["quickbooks"]["capabilities"])
     assert [each["name"] for each in items["nomod"]["settings"] if each["required"]] == ["api_key"]
 

@@ -63,7 +63,7 @@ def test_a_stranger_s_connector_is_found_and_loaded_like_ours(folder: Path) -> N
     assert (found.distribution, found.version) == ("ledgergate-plugged", "1.2")
     kind = plugins.load("plugged")
     assert issubclass(kind, Connector)
-    assert capabilities(kind) == ["verifies hints", "upkeep"]
+    assert {"verifies hints", "upkeep"} <= set(capabilities(kind))
 
 
 @pytest.mark.parametrize("way", BROKEN)

@@ -1,14 +1,12 @@
-"""A payment link for an invoice: asked for with a button, shown with what it asks for."""
+"""A payment link for an invoice: asked for with a button on a job's page, shown with what it asks for."""
 
 from aiohttp import web
 
 from connectors.errors import ConnectorError
 from gateway.console.visit import Visit
-from gateway.errors import GatewayError, problem, status_of
+from gateway.errors import GatewayError, RequestInvalidError, problem, status_of
 from gateway.operations.jobs import JobBase
 from storage.errors import StorageError
-
-MAX_ID = 255
 
 
 def payable(visit: Visit, job: JobBase) -> bool:
@@ -20,17 +18,16 @@ def payable(visit: Visit, job: JobBase) -> bool:
 
 
 async def create(visit: Visit) -> web.StreamResponse:
-    """Ask for the link, and show it: asking again shows the same one."""
-    form = visit.form
-    invoice_id = form.text("invoice_id")[:MAX_ID]
+    """Ask for the link of the job's invoice, and show it: asking again shows the same one. Raises NotFoundError."""
+    job = await visit.operations.jobs.get(visit.part("job_id"), visit.scope)
+    if not payable(visit, job):
+        raise RequestInvalidError("this job is about no invoice for which the connection could make a payment link")
     try:
         found = await visit.operations.payment_links.request(
-            visit.scope, invoice_id=invoice_id, connection=form.text("connection"), source=form.text("source"),
+            visit.scope, invoice_id=job.subject or "", connection=job.connection or "", source=job.source,
             actor=visit.who.actor,
         )  # fmt: skip
     except (GatewayError, ConnectorError, StorageError) as error:
-        return await visit.page(
-            "payment_link.html", invoice_id=invoice_id, found=None, error=problem(error), form=form,
-            status=status_of(error),
-        )  # fmt: skip
-    return await visit.page("payment_link.html", invoice_id=invoice_id, found=found, error=None, form=form)
+        told, status = problem(error), status_of(error)
+        return await visit.page("payment_link.html", job=job, found=None, error=told, status=status)
+    return await visit.page("payment_link.html", job=job, found=found, error=None)
