@@ -27,7 +27,11 @@ async def operate(rig: Rig) -> int:
 
 
 async def _decide(rig: Rig, review: Review) -> None:
-    """Look at the provider: adopt what was made for the customer, or the invoice, else make one."""
+    """Look at the provider: adopt what was made for the customer, or the invoice, else make one.
+
+    A customer that was put away in QuickBooks is taken out again first: nobody can be billed there otherwise, and the
+    gateway itself does that only where a setting says so.
+    """
     made = rig.nomod.made_for if review.connection == "nomod-prod" else made_in_quickbooks(rig.intuit)
     wanted = str(review.entity_id)
     if review.entity_type == "invoice" and review.connection == QUICKBOOKS:
@@ -35,11 +39,19 @@ async def _decide(rig: Rig, review: Review) -> None:
     elif review.entity_type == "invoice":
         made, wanted = invoices_in_nomod(rig.nomod), rig.flexprice.invoices[wanted]["invoice_number"]
     known = made.get(wanted)
+    if known and review.entity_type == "customer" and review.connection == QUICKBOOKS:
+        _take_out(rig, known[0])
     with contextlib.suppress(StorageError):  # it was answered meanwhile
         await rig.store.resolve_review(
             review.review_id, decision="adopt" if known else "create", provider_entity_id=known[0] if known else None,
             by="operator", now=rig.now(),
         )  # fmt: skip
+
+
+def _take_out(rig: Rig, record: str) -> None:
+    """Make a customer active again, with the hands of a person at QuickBooks."""
+    if not rig.intuit.customers[record]["Active"]:
+        rig.intuit.reactivate(record)
 
 
 async def _resume(rig: Rig, connection: ConnectionRow) -> None:

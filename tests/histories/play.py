@@ -13,8 +13,13 @@ from tests.histories.history import History
 STEPS = 15
 
 
-def play(ground: Ground, number: int, *, seed: int | None = None, shrink: bool = True) -> None:
-    """Play so many histories. Raises what went wrong, with the steps of the smallest history found in which it did."""
+def play(
+    ground: Ground, number: int, *, seed: int | None = None, always_the_same: bool = False, shrink: bool = True
+) -> None:
+    """Play so many histories. Raises what went wrong, with the steps of the smallest history found in which it did.
+
+    Without a `seed` they are drawn at random, or are `always_the_same`.
+    """
 
     def begun() -> History:
         return History(ground)
@@ -24,7 +29,7 @@ def play(ground: Ground, number: int, *, seed: int | None = None, shrink: bool =
         begun if seed is None else seeded(seed)(begun),  # type: ignore[arg-type]  # any callable will do
         settings=settings(
             max_examples=number, stateful_step_count=STEPS, deadline=None, print_blob=True, phases=phases,
-            suppress_health_check=list(HealthCheck), database=None,
+            suppress_health_check=list(HealthCheck), database=None, derandomize=always_the_same,
         ),
     )  # fmt: skip
 
