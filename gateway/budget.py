@@ -38,7 +38,11 @@ _NUMBERS = itertools.count(1)
 
 
 class Budget:
-    """A limiter for one connection. `clock` is monotonic seconds; `store_time` stands for the store's, in tests."""
+    """A limiter for one connection.
+
+    `clock` is monotonic seconds, in which `sleep` waits for a slot; `store_time` stands for the store's, in tests.
+    `pause` waits in the breaker's time, which need not be the same.
+    """
 
     def __init__(
         self,
@@ -50,13 +54,14 @@ class Budget:
         owner: str,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         store_time: Callable[[], datetime] | None = None,
     ) -> None:
         self.windows = windows_of(limits)
         self._connection, self._concurrency = connection, max(1, limits.concurrency)
         self._store, self._breaker = store, breaker
         self._owner = f"{owner}#{next(_NUMBERS)}"  # a connection whose settings change has two for a moment
-        self._clock, self._sleep, self._store_time = clock, sleep, store_time
+        self._clock, self._sleep, self._pause, self._store_time = clock, sleep, pause, store_time
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._busy = self._places = 0
         self._slots: deque[tuple[int, int]] = deque()
@@ -191,7 +196,7 @@ class Budget:
         if seconds > LONGEST_WAIT:
             self._refuse(RateLimitedError("the provider has asked for a pause", retry_after=seconds))
         else:
-            await self._sleep(min(seconds, BEAT))
+            await self._pause(min(seconds, BEAT))
 
     def _refuse(self, error: Exception) -> None:
         while self._waiting:
@@ -245,7 +250,7 @@ class Budget:
         except StorageError:
             self._alone_until = 0
             self._slots.clear()
-            await self._sleep(STORE_AWAY)
+            await self._pause(STORE_AWAY)
             return
         took = round((self._clock() - began) * SECOND)
         lead = took + took // 4 if took > late // 2 else 0

@@ -202,7 +202,7 @@ class Registry:
         probe = kind(config, host)
         budget = Budget(
             row.name, probe.limits(), store=self._store, breaker=self.breaker(row.name), owner=self._owner,
-            sleep=self._sleep,
+            pause=self._sleep,
         )  # fmt: skip
         return kind(config, replace(host, limiter=budget))
 

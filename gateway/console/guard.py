@@ -63,13 +63,17 @@ def guarded(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespons
         except Exception:
             log.exception("page_failed", page=route.path)
             answer = await error_page(visit, GatewayError())
-        if not answer.prepared:
-            for name, value in HEADERS.items():
-                answer.headers.setdefault(name, value)
-            answer.headers.setdefault("Cache-Control", "no-store")
         return answer
 
     return handle
+
+
+async def forbid(request: web.Request, answer: web.StreamResponse) -> None:
+    """Put the strict headers on an answer of the console before its head is sent: of a page, a stream or a download."""
+    if request.path in ("/", ROOT) or request.path.startswith(f"{ROOT}/"):
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)
+        answer.headers.setdefault("Cache-Control", "no-store")
 
 
 async def _answer(visit: Visit, route: Route, *, known: bool) -> web.StreamResponse:

@@ -26,7 +26,7 @@ LIFE_SECONDS = 900.0
 
 log = structlog.get_logger("ledgergate.console")
 
-STREAM_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+STREAM_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
 Look = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -51,7 +51,7 @@ class Streams:
         self._stopping.set()
 
     async def serve(
-        self, request: web.Request, *, sid: str, since: int | None, look: Look, still: Look, headers: Mapping[str, str]
+        self, request: web.Request, *, sid: str, since: int | None, look: Look, still: Look
     ) -> web.StreamResponse:
         """Tell the page what `look` returns, at the first change after `since` and whenever it differs.
 
@@ -59,7 +59,7 @@ class Streams:
         """
         if self._open.total() >= self._most or self._open[sid] >= MAX_EACH or self._stopping.is_set():
             return web.Response(status=503, text="too many streams", headers={"Retry-After": "30"})
-        answer = web.StreamResponse(headers={**headers, **STREAM_HEADERS})
+        answer = web.StreamResponse(headers=STREAM_HEADERS)
         self._open[sid] += 1
         try:
             await answer.prepare(request)
@@ -80,6 +80,7 @@ class Streams:
         clock = asyncio.get_running_loop().time
         deadline = clock() + LIFE_SECONDS
         known: Mapping[str, Any] | None = None
+        told = False
         while clock() < deadline and not self._is_over(request):
             token = await self._store.change_token()
             try:
@@ -88,9 +89,11 @@ class Streams:
             except (GatewayError, StorageError):
                 yield b"event: over\ndata: {}\n\n"
                 return
-            missed = known is None and since is not None and since != token
+            # The first look may show what its token does not count yet: it cannot stand for what the page shows.
+            missed = not told and since is not None and since != token
             if missed or (known is not None and found != known):
                 yield b"event: change\ndata: " + orjson.dumps(found) + b"\n\n"
+                told = True
             known = found
             if not await self._changed(request, token):
                 yield b": still here\n\n"

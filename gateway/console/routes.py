@@ -6,7 +6,7 @@ from gateway import keys
 from gateway.access import Role
 from gateway.console.assets import Assets
 from gateway.console.environment import engine, globals_of
-from gateway.console.guard import Route, guarded
+from gateway.console.guard import Route, forbid, guarded
 from gateway.console.live import Streams
 from gateway.console.pages import (
     alerts,
@@ -48,7 +48,7 @@ async def _nothing(visit: Visit) -> web.StreamResponse:
 async def _front(request: web.Request) -> web.Response:
     """Lead who opens the bare address to the console."""
     del request
-    return web.Response(status=303, headers={"Location": ROOT, "Cache-Control": "no-store"})
+    return web.Response(status=303, headers={"Location": ROOT})
 
 
 async def _static(visit: Visit) -> web.StreamResponse:
@@ -139,6 +139,7 @@ def register(app: web.Application) -> None:
         streams.stop()
 
     app.on_shutdown.append(stop)
+    app.on_response_prepare.append(forbid)
     for route in ROUTES:
         handler, path = guarded(route), ROOT + route.path
         if route.method == "GET":

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.places import ROOT, Place
+from tests.ports import ReservedPort
 
 PAGE = (ROOT / "docs" / "connectors.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -84,22 +85,19 @@ class Reader:
             process.wait(PATIENCE)
 
 
-def free_port() -> str:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def reader(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """Somebody who has followed the page to its end."""
-    reader = Reader(place, tmp_path_factory.mktemp("tutorial"), {port: free_port() for port in PORTS})
+    held = {port: ReservedPort() for port in PORTS}
+    ports = {port: str(free.number) for port, free in held.items()}
+    reader = Reader(place, tmp_path_factory.mktemp("tutorial"), ports)
     try:
         reader.follow()
         yield reader
     finally:
         reader.stop()
+        for free in held.values():
+            free.release()
 
 
 def test_the_project_passes_all_its_tests_as_it_was_written(reader: Reader) -> None:

@@ -97,7 +97,8 @@ async def test_a_record_that_was_renamed_and_one_that_is_there_twice_are_told_an
     ):
         await rig.finalize(rig.flexprice.add_customer(name=name, email=email)["id"])
     await rig.finish()
-    ada, bea, cy = sorted(rig.intuit.customers, key=int)
+    ids = {each["DisplayName"].split()[0]: key for key, each in rig.intuit.customers.items()}
+    ada, bea, cy = ids["Ada"], ids["Bea"], ids["Cy"]
     rig.intuit.customers[ada]["DisplayName"] = "Countess of Lovelace"
     rig.intuit.customers[bea]["PrimaryEmailAddr"] = {"Address": "ada@example.com"}
     assert await scan(rig, QUICKBOOKS) == (3, 0, 0)

@@ -20,7 +20,7 @@ async def who(rig: Rig) -> AsyncIterator[Callers]:
     await rig.add_flexprice()
     async with callers(rig) as made:
         body = {
-            "connector": "quickbooks", "invoice_sync": {"outbound": True},
+            "connector": "quickbooks", "invoice_sync": {"outbound": True, "customer_only": True},
             "config": {
                 "client_id": rig.intuit.client_id, "client_secret": rig.intuit.client_secret, "environment": "sandbox",
                 "base_url": rig.intuit.base_url, "authorize_url": rig.intuit.authorize_url,

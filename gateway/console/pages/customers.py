@@ -23,10 +23,7 @@ LIMIT = 50
 HISTORY = 30
 MAX_ID = 255
 MAX_REASON = 300
-DOWNLOADED = {
-    "Content-Disposition": 'attachment; filename="mappings.csv"', "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}  # fmt: skip
+DOWNLOADED = {"Content-Disposition": 'attachment; filename="mappings.csv"'}
 
 
 async def show_list(visit: Visit) -> web.StreamResponse:

@@ -6,7 +6,6 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.console.guard import HEADERS
 from gateway.console.pages import deliveries, jobs, needs, overview
 from gateway.console.visit import Visit
 from gateway.errors import RequestInvalidError
@@ -31,7 +30,7 @@ async def stream(visit: Visit) -> web.StreamResponse:
     since = visit.asked("since")
     return await visit.console.streams.serve(
         visit.request, sid=visit.session.sid, since=int(since) if since.isdecimal() and len(since) < 19 else None,
-        look=partial(look, visit), still=partial(_still, visit), headers=HEADERS,
+        look=partial(look, visit), still=partial(_still, visit),
     )  # fmt: skip
 
 
