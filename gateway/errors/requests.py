@@ -173,6 +173,6 @@ class InvoiceNotPayableError(GatewayError):
 
     code = "invoice_not_payable"
     title = "Invoice not payable"
-    cause = "The invoice is not finalized, or was voided or paid meanwhile."
+    cause = "The invoice is not finalized, was voided or paid meanwhile, or its page asks for another sum than is open."
     resolution = "Look at the invoice on its platform; ask again once it is finalized."
     status = 409

@@ -1,36 +1,45 @@
 """Payment links on request: what must be there before one can be made, the customer it is for, and the link."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
-from connectors.invoices import Invoice
-from connectors.money import shown
-from gateway.errors import (
-    CapabilityMissingError,
-    GatewayError,
-    InvoiceNotFoundError,
-    InvoiceNotPayableError,
-    InvoiceUnreadableError,
-    PluginError,
-    RequestInvalidError,
-)
+from connectors.errors import ConnectorError
+from connectors.links import PaymentLinks as Linking
+from connectors.money import MoneyError, parse, shown, total
+from gateway.errors import CapabilityMissingError, InvoiceNotPayableError
 from gateway.operations.acting import Desk
+from gateway.operations.payment_wishes import Wish, Wishes
+from gateway.operations.records import ACTIVE
 from gateway.operations.views import View
-from gateway.pipeline.dispatch import ENSURE, ENSURE_LINK, INVOICE, PAYMENT_LINK, ensure_job, link_job
-from gateway.pipeline.links import LinkedLink
-from gateway.registry import LiveConnection, LiveSource, Registry
-from gateway.sources.base import Confirmed, Dropped, Event, Trigger
-from storage.errors import NotFoundError
-from storage.records import Job, JobStatus, MappingKey, MappingStatus, NewJob, Scope
+from gateway.pipeline.dispatch import (
+    ENSURE,
+    ENSURE_INVOICE,
+    ENSURE_LINK,
+    INVOICE,
+    PAYMENT_LINK,
+    ensure_job,
+    link_job,
+)
+from gateway.pipeline.link_keeping import LinkedLink, was_told
+from gateway.pipeline.work import CUSTOMER
+from gateway.registry import Registry
+from gateway.sources.base import Event, Trigger
+from storage.records import EntityMapping, Job, JobStatus, MappingStatus, NewJob, Scope
 
-CUSTOMER = "customer"
 OPEN = (JobStatus.PENDING, JobStatus.RUNNING, JobStatus.NEEDS_REVIEW)
 PATIENCE = 5.0
 """Seconds for which a request waits for its link, where nothing else is said."""
+ASKING = 5.0
+"""Seconds for which the provider is asked about a link that is known."""
+MOST_JOBS = 3
+"""How many jobs one request may begin, one after the other: who was wanted for something else leads to no link."""
 
 
 class LinkState(StrEnum):
@@ -63,24 +72,6 @@ class PaymentLinkView(View):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
-    """What a request comes to once the platform has been asked."""
-
-    origin: LiveSource
-    live: LiveConnection
-    invoice_id: str
-    customer_id: str
-    due: Invoice | None
-    """None where the platform tells no amount: the customer can be made to exist, and the link will say why not."""
-
-    def key(self, entity_type: str) -> MappingKey:
-        entity_id = self.customer_id if entity_type == CUSTOMER else self.invoice_id
-        return MappingKey(
-            source=self.origin.row.name, entity_type=entity_type, entity_id=entity_id, connection=self.live.row.name
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentLinks(Desk):
     """The use-case of payment links; it needs the living sources and connections of a running gateway."""
 
@@ -98,94 +89,79 @@ class PaymentLinks(Desk):
         InvoiceNotPayableError, RequestInvalidError when several sources could be meant, CapabilityMissingError when
         the customer is there and the connector makes no payment links, and what reading the platform raises.
         """
-        wish = await self._wish(scope, invoice_id=invoice_id, connection=connection, source=source)
+        wish = await Wishes(registry=self.registry).read(
+            scope, invoice_id=invoice_id, connection=connection, source=source
+        )
         customer = await self.store.get_mapping(wish.key(CUSTOMER))
-        linked = customer is not None and customer.status is MappingStatus.LINKED
-        if customer is not None and linked and not wish.live.makes_links:
-            page = await self._page_of_invoice(wish)
-            if page is not None:
-                return page
-            name, record = wish.live.row.connector, customer.provider_entity_id
-            raise CapabilityMissingError(
-                f"{name} makes no payment links, and no invoice there has a page; customer: {record}"
-            )
-        ready = await self._ready(wish)
-        if ready is not None:
-            return ready
-        job = await self._job(wish, linked=linked, actor=actor)
-        return await self._wait(wish, job, patience)
-
-    async def _wish(self, scope: Scope, *, invoice_id: str, connection: str, source: str | None) -> _Wish:
-        """Ask the platforms that it may be of; most often there is one."""
-        live = self._connection(connection, scope)
-        found: list[_Wish] = []
-        trouble: GatewayError | None = None
-        for origin in self._sources(source, live):
-            try:
-                found.append(await self._asked(origin, live, invoice_id))
-            except InvoiceNotFoundError:
-                continue
-            except InvoiceNotPayableError:
-                raise
-            except GatewayError as error:
-                trouble = error
-        if len(found) > 1:
-            names = ", ".join(sorted(wish.origin.row.name for wish in found))
-            raise RequestInvalidError(f"source: which one? {names} have an invoice with this id")
-        if not found:
-            raise trouble or InvoiceNotFoundError()
-        return found[0]
-
-    async def _asked(self, origin: LiveSource, live: LiveConnection, invoice_id: str) -> _Wish:
-        """Read the invoice at one platform. Raises InvoiceNotFoundError, InvoiceNotPayableError, GatewayError kinds."""
-        if origin.adapter is None:
-            raise PluginError(origin.problem or "")
-        try:
-            found = await origin.adapter.payable(invoice_id)
-        except InvoiceUnreadableError:
-            asked = Event(type="payment_link.requested", trigger=Trigger.PAYMENT_LINK, subject=invoice_id)
-            confirmed = await origin.adapter.confirm(asked)
-            if not isinstance(confirmed, Confirmed):
-                raise InvoiceNotPayableError(confirmed.reason) from None
-            return _Wish(
-                origin=origin, live=live, invoice_id=invoice_id, customer_id=confirmed.customer_id, due=None
-            )  # fmt: skip
-        if isinstance(found, Dropped):
-            raise InvoiceNotPayableError(found.reason)
-        return _Wish(origin=origin, live=live, invoice_id=invoice_id, customer_id=found.customer_id, due=found)
-
-    async def _ready(self, wish: _Wish) -> PaymentLinkView | None:
-        """Return the link where there is one for just this amount."""
+        if customer is not None and customer.status is MappingStatus.LINKED and not wish.live.makes_links:
+            return await self._page_of_invoice(wish, customer)
         mapping = await self.store.get_mapping(wish.key(PAYMENT_LINK))
+        ready, gone = self._ready(wish, mapping), None
+        if mapping is not None and ready is not None:
+            if await self._can_be_paid(wish, mapping):
+                return ready
+            gone = mapping.provider_entity_id
+        return await self._wait(wish, patience, gone=gone, actor=actor)
+
+    def _ready(self, wish: Wish, mapping: EntityMapping | None) -> PaymentLinkView | None:
+        """Return the link where there is one for what is open."""
         linked = LinkedLink.of(mapping)
-        if mapping is None or linked is None or wish.due is None:
-            return None
-        if (linked.amount, linked.currency) != (wish.due.amount_due, wish.due.currency):
+        if mapping is None or linked is None or wish.due is None or not linked.serves(wish.due):
             return None
         return self._view(
             wish, LinkState.READY, url=linked.url, amount=shown(linked.amount, linked.currency).partition(" ")[0],
             currency=linked.currency, provider_entity_id=mapping.provider_entity_id,
         )  # fmt: skip
 
-    async def _page_of_invoice(self, wish: _Wish) -> PaymentLinkView | None:
-        """Return the page of the provider's own invoice, where that is the way to pay it (QuickBooks Payments)."""
+    async def _can_be_paid(self, wish: Wish, mapping: EntityMapping) -> bool:
+        """Whether the link is open at the provider; one that cannot be asked keeps nobody from what is known.
+
+        Raises InvoiceNotPayableError for a link that was paid, of which the platform does not know yet.
+        """
+        connector, record = wish.live.connector, mapping.provider_entity_id or ""
+        if not isinstance(connector, Linking) or wish.live.row.status != ACTIVE:
+            return True
+        try:
+            async with asyncio.timeout(ASKING):
+                found = await connector.get_link(record)
+        except (ConnectorError, TimeoutError):
+            return True
+        if found is not None and found.used and not was_told(mapping):
+            raise InvoiceNotPayableError(f"its payment link {record} has been paid, and the platform does not know yet")
+        return found is not None and found.active
+
+    async def _page_of_invoice(self, wish: Wish, customer: EntityMapping) -> PaymentLinkView:
+        """Return the page of the provider's own invoice, where that is the way to pay it (QuickBooks Payments).
+
+        Raises CapabilityMissingError where there is none, InvoiceNotPayableError where it asks for another sum.
+        """
         mapping = await self.store.get_mapping(wish.key(INVOICE))
         details = mapping.details if mapping is not None and isinstance(mapping.details, dict) else {}
         linked = mapping is not None and mapping.status is MappingStatus.LINKED
         if mapping is None or not linked or not details.get("url") or wish.due is None:
-            return None
+            name, record = wish.live.row.connector, customer.provider_entity_id
+            raise CapabilityMissingError(
+                f"{name} makes no payment links, and no invoice there has a page; customer: {record}"
+            )
+        asks, currency, due = _left(details), str(details.get("currency") or wish.due.currency), wish.due
+        if asks is not None and (asks, currency) != (due.amount_due, due.currency):
+            raise InvoiceNotPayableError(
+                f"the invoice's page asks for {shown(asks, currency)}, and {shown(due.amount_due, due.currency)} are"
+                " open at the platform"
+            )
         return self._view(
-            wish, LinkState.READY, url=details["url"], currency=wish.due.currency,
-            amount=shown(wish.due.amount_due, wish.due.currency).partition(" ")[0],
+            wish, LinkState.READY, url=details["url"], currency=due.currency,
+            amount=shown(due.amount_due, due.currency).partition(" ")[0],
             provider_entity_id=mapping.provider_entity_id,
         )  # fmt: skip
 
-    async def _job(self, wish: _Wish, *, linked: bool, actor: str) -> Job:
+    async def _job(self, wish: Wish, actor: str) -> Job:
         """Return the job that leads to the link: the one under way, else a new one."""
         known = await self._under_way(wish)
         if known is not None:
             return known
-        now = self.now()
+        now, customer = self.now(), await self.store.get_mapping(wish.key(CUSTOMER))
+        linked = customer is not None and customer.status is MappingStatus.LINKED
         new = self._link_job(wish, now) if linked else self._customer_job(wish, now)
         await self.store.add_job(new, now=now)
         row = wish.origin.row
@@ -196,7 +172,7 @@ class PaymentLinks(Desk):
         self.wake()
         return await self.store.get_job(new.job_id)
 
-    def _customer_job(self, wish: _Wish, now: Any) -> NewJob:
+    def _customer_job(self, wish: Wish, now: datetime) -> NewJob:
         event = Event(
             type="payment_link.requested", trigger=Trigger.PAYMENT_LINK, subject=wish.invoice_id,
             customer_id=wish.customer_id,
@@ -205,76 +181,77 @@ class PaymentLinks(Desk):
             wish.origin.row, event, connection=wish.live.row.name, delivery_id=None, forced=True, now=now
         )  # fmt: skip
 
-    def _link_job(self, wish: _Wish, now: Any) -> NewJob:
+    def _link_job(self, wish: Wish, now: datetime) -> NewJob:
         connector = wish.live.connector
-        if getattr(connector, "links_need_invoice", False):
+        if isinstance(connector, Linking) and connector.links_need_invoice:
             return self._customer_job(wish, now)  # which queues the invoice, and that the link
         return link_job(
-            wish.origin.row, wish.invoice_id, connection=wish.live.row.name, delivery_id=None,
-            trigger=Trigger.PAYMENT_LINK, now=now,
+            wish.origin.row, wish.invoice_id, connection=wish.live.row.name, delivery_id=None, now=now
         )  # fmt: skip
 
-    async def _under_way(self, wish: _Wish) -> Job | None:
-        """Return the newest job of this wish that has not ended: the link's, else the customer's.
+    async def _under_way(self, wish: Wish) -> Job | None:
+        """Return the newest job of this wish that has not ended: the link's, else the invoice's, else the customer's.
 
-        The customer's is looked for first: where it has ended meanwhile, the link's was queued in that transaction.
+        The customer's is looked for first: where it has ended meanwhile, the next was queued in that transaction.
         """
         name, newest = wish.origin.row.name, None
-        for kind, entity_id in ((ENSURE, wish.customer_id), (ENSURE_LINK, wish.invoice_id)):
+        leading = ((ENSURE, wish.customer_id), (ENSURE_INVOICE, wish.invoice_id), (ENSURE_LINK, wish.invoice_id))
+        for kind, entity_id in leading:
             page = await self.store.list_jobs(entity_id=entity_id, connection=wish.live.row.name, kind=kind)
             mine = [job for job in page.items if job.subject == wish.invoice_id and job.source == name]
-            newest = next((job for job in mine if job.status in OPEN), newest)
+            newest = next((job for job in mine if job.status in OPEN and _leads(job, wish)), newest)
         return newest
 
-    async def _wait(self, wish: _Wish, job: Job, patience: float) -> PaymentLinkView:
-        """Wait for the link, or for the end of what leads to it."""
-        deadline = asyncio.get_running_loop().time() + patience
+    async def _wait(self, wish: Wish, patience: float, *, gone: str | None, actor: str) -> PaymentLinkView:
+        """Wait for the link, or for the end of what leads to it. `gone` is a link that can be paid no more.
+
+        Raises InvoiceNotPayableError where a job has found that nothing is to be paid any more.
+        """
+        deadline, begun = asyncio.get_running_loop().time() + patience, 1
+        job = await self._job(wish, actor)
         while True:
             token = await self.store.change_token()
-            ready = await self._ready(wish)
-            if ready is not None:
-                return ready
             job = await self._under_way(wish) or await self.store.get_job(job.job_id)
+            mapping = await self.store.get_mapping(wish.key(PAYMENT_LINK))  # after the jobs: one may have made it
+            ready = self._ready(wish, mapping)
+            done = job.status is JobStatus.SUCCEEDED
+            if mapping is not None and ready is not None and (done or mapping.provider_entity_id != gone):
+                return ready
+            if done and job.outcome == "ignored":
+                raise InvoiceNotPayableError(job.reason or "")
             left = deadline - asyncio.get_running_loop().time()
-            if left <= 0 or job.status not in (JobStatus.PENDING, JobStatus.RUNNING):
-                return await self._ready(wish) or self._told(wish, job)  # it may have come while the jobs were read
-            await self.store.wait_for_change(left, since=token)
+            if done and left > 0 and begun < MOST_JOBS and wish.live.makes_links:
+                job, begun = await self._job(wish, actor), begun + 1
+            elif left <= 0 or job.status not in (JobStatus.PENDING, JobStatus.RUNNING):
+                return self._told(wish, job)
+            else:
+                await self.store.wait_for_change(left, since=token)
 
-    def _told(self, wish: _Wish, job: Job) -> PaymentLinkView:
-        pending = LinkState.LINK_PENDING if job.kind == ENSURE_LINK else LinkState.CUSTOMER_PENDING
+    def _told(self, wish: Wish, job: Job) -> PaymentLinkView:
+        pending = LinkState.CUSTOMER_PENDING if job.kind == ENSURE else LinkState.LINK_PENDING
         state = {JobStatus.NEEDS_REVIEW: LinkState.NEEDS_REVIEW, JobStatus.FAILED: LinkState.FAILED}
         found = state.get(job.status, LinkState.FAILED if job.status is JobStatus.CANCELLED else pending)
         return self._view(wish, found, job_id=job.job_id, job_status=job.status)
 
     @staticmethod
-    def _view(wish: _Wish, state: LinkState, **more: Any) -> PaymentLinkView:
+    def _view(wish: Wish, state: LinkState, **more: Any) -> PaymentLinkView:
         return PaymentLinkView(
             invoice_id=wish.invoice_id, connection=wish.live.row.name, source=wish.origin.row.name,
             customer_id=wish.customer_id, status=state, **more,
         )  # fmt: skip
 
-    def _connection(self, name: str, scope: Scope) -> LiveConnection:
-        live = self.registry.connections.get(name)
-        if live is None or not _within(live.row, scope):
-            msg = f"there is no connection {name} in this tenant and environment"
-            raise NotFoundError(msg)
-        return live
 
-    def _sources(self, name: str | None, live: LiveConnection) -> list[LiveSource]:
-        """Return the sources whose invoice may be meant: the one named, else all of the tenant's that have invoices."""
-        home = Scope(tenant_id=live.row.tenant_id, environment_id=live.row.environment_id)
-        near = {each.row.name: each for each in self.registry.sources.values() if _within(each.row, home)}
-        if name is not None:
-            if name not in near:
-                msg = f"there is no source {name} in this tenant and environment"
-                raise NotFoundError(msg)
-            return [near[name]]
-        having = [each for each in near.values() if each.adapter is not None and each.adapter.has_invoices]
-        if not having:
-            msg = "no source in this tenant and environment has invoices"
-            raise InvoiceNotFoundError(msg)
-        return having
+def _leads(job: Job, wish: Wish) -> bool:
+    """Whether the link follows from the job, or has to wait for it: an invoice leads there only where links need it."""
+    need = isinstance(wish.live.connector, Linking) and wish.live.connector.links_need_invoice
+    return job.kind != ENSURE_INVOICE or need
 
 
-def _within(row: Any, scope: Scope) -> bool:
-    return scope.tenant_id in (None, row.tenant_id) and scope.environment_id in (None, row.environment_id)
+def _left(details: Mapping[str, Any]) -> Decimal | None:
+    """Return what the provider's invoice asks for after the payments kept with it; None where that is unknown."""
+    payments = details.get("payments")
+    paid = [each.get("amount") for each in payments if isinstance(each, dict)] if isinstance(payments, list) else []
+    try:
+        return total([parse(details.get("total")), *(parse(amount).copy_negate() for amount in paid)])
+    except MoneyError:
+        return None

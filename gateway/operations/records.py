@@ -4,8 +4,9 @@ from typing import Any
 
 from connectors.base import Connector
 from connectors.invoices import InvoiceSync
+from connectors.links import PaymentLinks
 from gateway.errors import RecordTakenError, RecordUnknownError
-from gateway.pipeline.dispatch import INVOICE
+from gateway.pipeline.dispatch import INVOICE, PAYMENT_LINK
 from gateway.pipeline.work import CUSTOMER
 from gateway.registry import Registry
 from storage import Store
@@ -30,12 +31,14 @@ class Records:
         connector = self._connector(connection)
         if entity_type == INVOICE and isinstance(connector, InvoiceSync):
             found: object = await connector.get_invoice(provider_entity_id)
+        elif entity_type == PAYMENT_LINK and isinstance(connector, PaymentLinks):
+            found = await connector.get_link(provider_entity_id)
         elif connector is None or entity_type != CUSTOMER or not knows_records(type(connector)):
             return False
         else:
             found = await connector.get_customer(provider_entity_id)
         if found is None:
-            msg = f"{connector.title} has no {entity_type} {provider_entity_id}"
+            msg = f"{connector.title} has no {entity_type.replace('_', ' ')} {provider_entity_id}"
             raise RecordUnknownError(msg)
         return True
 

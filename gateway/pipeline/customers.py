@@ -9,7 +9,7 @@ from connectors.base import Connector
 from connectors.invoices import InvoiceSync
 from connectors.links import PaymentLinks
 from connectors.models import Candidate, CreateIntent, Customer
-from gateway.pipeline.dispatch import ENSURE, invoice_job, lock_key, next_link_job
+from gateway.pipeline.dispatch import ENSURE, invoice_job, link_job, lock_key
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.matching import Adopt, Ask, Decision, judge_hint, match, normal_email, recovered
 from gateway.pipeline.settling import Result
@@ -163,4 +163,8 @@ class CustomerEntity(Entity[Customer, Candidate]):
             return ()
         if connector.links_need_invoice and isinstance(connector, InvoiceSync):
             return (invoice_job(job, now=self.now()),)
-        return (next_link_job(job, invoice_id, now=self.now()),)
+        return (
+            link_job(
+                job, invoice_id, connection=job.connection or "", delivery_id=job.delivery_id, now=self.now()
+            ),
+        )  # fmt: skip

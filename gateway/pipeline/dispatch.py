@@ -170,26 +170,25 @@ def invoice_job(job: Job, *, now: datetime) -> NewJob:
 
 
 def link_job(
-    source: SourceRow, invoice_id: str, *, connection: str, delivery_id: str | None, trigger: Trigger, now: datetime
+    asked_by: SourceRow | Job,
+    invoice_id: str,
+    *,
+    connection: str,
+    delivery_id: str | None,
+    now: datetime,
+    trigger: Trigger = Trigger.PAYMENT_LINK,
 ) -> NewJob:
-    """Return the job that makes the one payment link of an invoice exist, or be gone where nothing is to be paid."""
+    """Return the job that makes the one payment link of an invoice exist, or be gone where nothing is to be paid.
+
+    `asked_by` is the invoice's source, or the job about its customer or itself that came before.
+    """
+    source = asked_by.source if isinstance(asked_by, Job) else asked_by.name
     return NewJob(
-        job_id=new_id("job", now), kind=ENSURE_LINK, source=source.name, tenant_id=source.tenant_id,
-        environment_id=source.environment_id, gate=connection, connection=connection, delivery_id=delivery_id,
+        job_id=new_id("job", now), kind=ENSURE_LINK, source=source, tenant_id=asked_by.tenant_id,
+        environment_id=asked_by.environment_id, gate=connection, connection=connection, delivery_id=delivery_id,
         entity_type=PAYMENT_LINK, entity_id=invoice_id, subject=invoice_id,
-        lock_key=lock_key(ENSURE_LINK, source.name, invoice_id, connection),
+        lock_key=lock_key(ENSURE_LINK, source, invoice_id, connection),
         payload={"trigger": str(trigger), "forced": True}, due_at=now,
-    )  # fmt: skip
-
-
-def next_link_job(job: Job, invoice_id: str, *, now: datetime) -> NewJob:
-    """Return the job for the link that a customer, or an invoice, was wanted for: `job` is theirs."""
-    return NewJob(
-        job_id=new_id("job", now), kind=ENSURE_LINK, source=job.source, tenant_id=job.tenant_id,
-        environment_id=job.environment_id, gate=job.gate, connection=job.connection, delivery_id=job.delivery_id,
-        entity_type=PAYMENT_LINK, entity_id=invoice_id, subject=invoice_id,
-        lock_key=lock_key(ENSURE_LINK, job.source, invoice_id, job.connection or ""),
-        payload={"trigger": str(Trigger.PAYMENT_LINK), "forced": True}, due_at=now,
     )  # fmt: skip
 
 

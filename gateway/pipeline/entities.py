@@ -148,6 +148,10 @@ class Entity(ABC, Generic[SubjectT, FoundT]):
         """Return what is kept with the mapping of a record."""
         return None
 
+    def accepted(self, work: Work, candidate: FoundT) -> Mapping[str, Any] | None:
+        """Return what is kept with the mapping of a record that a person has chosen, whatever it differs in."""
+        return self.details(candidate)
+
     def chain(self, work: Work) -> tuple[NewJob, ...]:
         """Return the jobs that follow, written in the transaction that links it."""
         return ()

@@ -14,7 +14,7 @@ from connectors.money import MoneyError, exact
 from connectors.money import shown as money
 from gateway.errors import AmountDiffersError, CustomerNotLinkedError
 from gateway.pipeline.creating import RefusedError, wait_for_equal
-from gateway.pipeline.dispatch import ENSURE_INVOICE, INVOICE, check_job, next_link_job
+from gateway.pipeline.dispatch import ENSURE_INVOICE, INVOICE, check_job, link_job
 from gateway.pipeline.ensure import Ensure
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.failing import failed
@@ -162,9 +162,11 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
 
     def chain(self, work: Work) -> tuple[NewJob, ...]:
         """Return the job for the payment link that the invoice was wanted for, where it was."""
-        job = work.claimed.job
-        wanted = work.payload.get("trigger") == Trigger.PAYMENT_LINK
-        return (next_link_job(job, job.entity_id or "", now=self.now()),) if wanted else ()
+        job, now = work.claimed.job, self.now()
+        if work.payload.get("trigger") != Trigger.PAYMENT_LINK:
+            return ()
+        invoice_id, connection = job.entity_id or "", job.connection or ""
+        return (link_job(job, invoice_id, connection=connection, delivery_id=job.delivery_id, now=now),)
 
 
 class EnsureInvoice(Ensure):

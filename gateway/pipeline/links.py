@@ -1,7 +1,6 @@
 """Payment links, as the dangerous order asks about them, and the stage that makes one exist, or be gone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from connectors.errors import AmountInexactError, ConfigurationError, UnexpectedResponseError
+from connectors.invoices import Invoice
 from connectors.links import LinkCandidate, PaymentLinkRequest, PaymentLinks
 from connectors.models import CreateIntent
 from connectors.money import MoneyError, exact
@@ -18,6 +18,7 @@ from gateway.pipeline.dispatch import ENSURE_LINK, INVOICE, PAYMENT_LINK
 from gateway.pipeline.ensure import Ensure
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.invoices import customer_mapping
+from gateway.pipeline.link_keeping import LinkedLink, was_told
 from gateway.pipeline.link_matching import difference, link_guards, match_link, recovered_link
 from gateway.pipeline.matching import Adopt, Ask, Decision, Judged
 from gateway.pipeline.settling import Result
@@ -26,24 +27,6 @@ from gateway.sources.base import Dropped, Event, Trigger
 from storage.records import EntityMapping, JobStatus, MappingKey, MappingStatus
 
 _REQUEST = TypeAdapter(PaymentLinkRequest)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkedLink:
-    """What is kept with the mapping of a payment link."""
-
-    amount: Decimal
-    currency: str
-    url: str
-
-    @classmethod
-    def of(cls, mapping: EntityMapping | None) -> "LinkedLink | None":
-        """Return it for a mapping that is linked, None for any other."""
-        details = mapping.details if mapping is not None else None
-        if mapping is None or mapping.status is not MappingStatus.LINKED or not isinstance(details, dict):
-            return None
-        amount = Decimal(str(details.get("amount", "0")))
-        return cls(amount=amount, currency=str(details.get("currency", "")), url=str(details.get("url", "")))
 
 
 class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
@@ -58,12 +41,7 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
         found = await work.source.payable(work.claimed.job.entity_id or "")
         if isinstance(found, Dropped):
             return ignored(found.reason)
-        work.invoice = found
-        work.asked = {
-            "customer_id": found.customer_id, "invoice_id": found.invoice_id,
-            "name": f"Payment link for invoice {found.number or found.invoice_id}", "number": found.number,
-            "total": money(found.amount_due, found.currency), "currency": found.currency,
-        }  # fmt: skip
+        work.invoice, work.asked = found, _shown(found, found.amount_due)
         return None
 
     async def read(self, work: Work, event: Event, *, adopting: bool) -> PaymentLinkRequest:
@@ -102,8 +80,8 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
         return mapping.provider_entity_id if mapping is not None and linked else None
 
     def show(self, work: Work, subject: PaymentLinkRequest) -> None:
-        """Keep the invoice: what a review shows was put together when it was confirmed."""
-        work.invoice = subject.invoice
+        """Show the invoice, and the amount that the link is for."""
+        work.invoice, work.asked = subject.invoice, _shown(subject.invoice, subject.amount)
 
     def to_snapshot(self, subject: PaymentLinkRequest) -> dict[str, Any]:
         """Return it as JSON, decimals as text."""
@@ -172,6 +150,13 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
         """Return amount and address."""
         return {"amount": f"{candidate.amount:f}", "currency": candidate.currency, "url": candidate.url}
 
+    def accepted(self, work: Work, candidate: LinkCandidate) -> Mapping[str, Any] | None:
+        """Return the same, and what was open of the invoice when the person was asked, or else by now."""
+        shown = work.decided.customer if work.decided is not None else None
+        asked = shown if isinstance(shown, dict) and "amount_due" in shown else work.asked or {}
+        taken = {"amount": asked.get("amount_due"), "currency": asked.get("currency")}
+        return {**(self.details(candidate) or {}), "accepted_for": taken}
+
 
 class EnsurePaymentLink(Ensure):
     """The stage `ensure_payment_link`: one open link for just what is to be paid, and none where nothing is."""
@@ -181,44 +166,58 @@ class EnsurePaymentLink(Ensure):
     async def __call__(self, work: Work) -> Result:
         """Run one attempt. A link for another amount, or for nothing any more, is switched off before all else."""
         mapping = work.claimed.mapping
-        linked = LinkedLink.of(mapping)
         unsettled = work.claimed.intent is not None or work.decision is not None
-        if linked is None or mapping is None or unsettled:
+        if mapping is None or mapping.status is not MappingStatus.LINKED or unsettled:
             if work.payload.get("trigger") == Trigger.INVOICE_VOIDED and not unsettled:
                 return ignored("the invoice has no payment link here")
             return await super().__call__(work)
-        record = mapping.provider_entity_id or ""
         wanted = await work.source.payable(mapping.entity_id)
-        found = await payment_links(work).get_link(record)
+        found = await payment_links(work).get_link(mapping.provider_entity_id or "")
         if found is not None and found.used:
-            return ignored(f"the link {record} has been paid")
+            return self._paid(mapping, wanted)
         if isinstance(wanted, Dropped):
-            await self._switch_off(work, found)
-            return _retired(mapping, f"switched off: {wanted.reason}", again=None)
-        if (linked.amount, linked.currency) == (wanted.amount_due, wanted.currency) and found is not None:
-            if found.active:
-                return Result(
-                    status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
-                    decision={"decision": "linked", "record": record},
-                )  # fmt: skip
+            return await self._ended(work, mapping, found, f"switched off: {wanted.reason}", again=None)
+        if found is None or not found.active:
             return _retired(mapping, "it is switched off at the provider; another is made", again=self.now())
-        await self._switch_off(work, found)
+        linked = LinkedLink.of(mapping)
+        if linked is None:  # a person has mapped it: it is taken for what is open now
+            work.asked = _shown(wanted, wanted.amount_due)
+            return _kept(mapping, self.entity.accepted(work, found))
+        if linked.serves(wanted):
+            return _kept(mapping, None)
         why = f"switched off: the invoice asks for {money(wanted.amount_due, wanted.currency)} by now; another is made"
-        return _retired(mapping, why, again=self.now())
+        return await self._ended(work, mapping, found, why, again=self.now())
+
+    def _paid(self, mapping: EntityMapping, wanted: Invoice | Dropped) -> Result:
+        """Leave a link that was paid. Where the platform has counted it, what is open is another sum: another link."""
+        if isinstance(wanted, Invoice) and was_told(mapping):
+            why = "it was paid, and the platform knows; another is made for what is open"
+            return _retired(mapping, why, again=self.now())
+        return ignored(f"the link {mapping.provider_entity_id} has been paid")
+
+    async def _ended(
+        self, work: Work, mapping: EntityMapping, found: LinkCandidate | None, why: str, *, again: datetime | None
+    ) -> Result:
+        """Switch the link off, unless its payment comes first."""
+        after = await self._switched_off(work, found)
+        if after is not None and after.used:
+            return ignored(f"the link {mapping.provider_entity_id} was paid before it could be switched off")
+        return _retired(mapping, why, again=again)
 
     async def event_of(self, work: Work) -> Event:
         """Return an event that stands for the link: it has none of its own."""
         return Event(type=ENSURE_LINK, trigger=Trigger.PAYMENT_LINK, subject=work.claimed.job.entity_id)
 
-    async def _switch_off(self, work: Work, found: LinkCandidate | None) -> None:
-        """Make the link unusable, proven by reading it. Raises UnexpectedResponseError, ConnectorError kinds."""
+    async def _switched_off(self, work: Work, found: LinkCandidate | None) -> LinkCandidate | None:
+        """Make the link unusable; return how it reads then. Raises UnexpectedResponseError, ConnectorError kinds."""
         if found is None or not found.active:
-            return
+            return found
         links = payment_links(work)
         await links.disable_link(found.provider_entity_id)
         after = await links.get_link(found.provider_entity_id)
         if after is not None and after.active:
             raise UnexpectedResponseError(f"link {found.provider_entity_id} was switched off, and is open")
+        return after
 
 
 def payment_links(work: Work) -> PaymentLinks:
@@ -227,6 +226,24 @@ def payment_links(work: Work) -> PaymentLinks:
     if not isinstance(connector, PaymentLinks):
         raise ConfigurationError(f"{connector.name} makes no payment links")
     return connector
+
+
+def _shown(invoice: Invoice, amount: Decimal) -> dict[str, str]:
+    """Return what a review shows of a request; `amount_due` is for reckoning."""
+    return {
+        "customer_id": invoice.customer_id, "invoice_id": invoice.invoice_id,
+        "name": f"Payment link for invoice {invoice.number or invoice.invoice_id}", "number": invoice.number,
+        "total": money(amount, invoice.currency), "currency": invoice.currency, "amount_due": f"{amount:f}",
+    }  # fmt: skip
+
+
+def _kept(mapping: EntityMapping, details: Mapping[str, Any] | None) -> Result:
+    """Return the result of a link that is right as it is; `details` where it was only now read."""
+    return Result(
+        status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
+        link=mapping.with_details(details) if details is not None else None,
+        decision={"decision": "linked", "record": mapping.provider_entity_id},
+    )  # fmt: skip
 
 
 def _retired(mapping: EntityMapping, why: str, *, again: datetime | None) -> Result:

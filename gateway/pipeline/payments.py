@@ -146,12 +146,7 @@ def _kept(mapping: EntityMapping, payments: Sequence[Mapping[str, Any]]) -> Link
     if mapping.status is not MappingStatus.LINKED:
         return None
     details = dict(mapping.details) if isinstance(mapping.details, dict) else {}
-    return Link(
-        key=mapping.key, connector=mapping.connector, tenant_id=mapping.tenant_id,
-        environment_id=mapping.environment_id, provider_entity_id=mapping.provider_entity_id or "",
-        origin=mapping.origin or "", why=mapping.why or "", shared=mapping.shared,
-        details={**details, "payments": list(payments)},
-    )  # fmt: skip
+    return mapping.with_details({**details, "payments": list(payments)})
 
 
 def _and_then(result: Result, work: Work, place: int, *, now: datetime) -> Result:

@@ -56,7 +56,7 @@ class Recovering(Contesting):
             if found is None:
                 why = f"the provider has no record {record}, which a person wanted to adopt"
                 return self.ask(work, Ask(kind="stale", why=why, candidates=()))
-            details = self.entity.details(found)
+            details = self.entity.accepted(work, found)
         return self.link(work, record=record, origin="operator", why="decided by a person", details=details)
 
     def _subject(self, intent: Intent) -> Any:

@@ -51,9 +51,4 @@ class VoidInvoice(Stage):
     def _voided(self, mapping: EntityMapping) -> Link:
         """Return the same link, with a note that its record is void."""
         details = dict(mapping.details) if isinstance(mapping.details, dict) else {}
-        return Link(
-            key=mapping.key, connector=mapping.connector, tenant_id=mapping.tenant_id,
-            environment_id=mapping.environment_id, provider_entity_id=mapping.provider_entity_id or "",
-            origin=mapping.origin or "", why=mapping.why or "", shared=mapping.shared,
-            details={"voided_at": self.now().isoformat(), **details},
-        )  # fmt: skip
+        return mapping.with_details({"voided_at": self.now().isoformat(), **details})

@@ -55,6 +55,14 @@ class EntityMapping:
             source=self.source, entity_type=self.entity_type, entity_id=self.entity_id, connection=self.connection
         )
 
+    def with_details(self, details: Json) -> "Link":
+        """Return the same link, with other details."""
+        return Link(
+            key=self.key, connector=self.connector, tenant_id=self.tenant_id, environment_id=self.environment_id,
+            provider_entity_id=self.provider_entity_id or "", origin=self.origin or "", why=self.why or "",
+            shared=self.shared, details=details,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -13,9 +12,8 @@ from gateway.sandbox.flexprice import FlexpriceSimulator
 from storage.records import JobStatus
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, QUICKBOOKS, Rig
-from tests.integration.api_setup import API, Answer, Callers, callers
-
-ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+from tests.integration.api_setup import API, Callers, callers
+from tests.integration.payment_setup import an_invoice, ask
 
 
 @pytest.fixture
@@ -24,17 +22,6 @@ async def who(rig: Rig) -> AsyncIterator[Callers]:
     await rig.add_nomod(outbound=False)
     async with callers(rig) as made:
         yield made
-
-
-async def ask(who: Callers, invoice: str, **more: Any) -> Answer:
-    told = {"invoice_id": invoice, "connection": NOMOD, "wait_seconds": 30, **more}
-    return await who.operator.ask("POST", f"{API}/payment-links", told)
-
-
-def an_invoice(rig: Rig, **fields: Any) -> tuple[str, str]:
-    """Make a customer with an invoice, and return the ids of both."""
-    ada = rig.flexprice.add_customer(**ADA)
-    return ada["id"], str(rig.flexprice.add_invoice(ada["id"], **fields)["id"])
 
 
 async def test_the_customer_and_then_the_link_though_finalized_invoices_bring_nothing_here(

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from connectors.testing.faults import Fault, FaultKind
-from storage.records import Delivery, DeliveryStatus
+from storage.records import DeliveryStatus
 from tests.configuring import NOMOD_EVENTS
 from tests.harness import NOMOD, Rig
 from tests.integration.api_setup import API, callers
+from tests.integration.payment_setup import charge_event, tell
 
 CARD = "4242424242424242"
 
@@ -42,19 +43,6 @@ async def a_link(rig: Rig) -> tuple[str, str]:
             "POST", f"{API}/payment-links", {"invoice_id": invoice, "connection": NOMOD, "wait_seconds": 30}
         )
     return invoice, str(answer.json["provider_entity_id"])
-
-
-def event(rig: Rig, charge: str, kind: str = "charge.completed") -> bytes:
-    """What Nomod sends: a copy of the charge, with the card that nobody should see."""
-    told = {"type": kind, "eventId": f"evt_{charge}", "objectId": charge, "data": rig.nomod.charges[charge]}
-    return json.dumps(told, default=str).encode()
-
-
-async def tell(rig: Rig, charge: str) -> Delivery:
-    """Send the webhook about a charge, and return the delivery once all is done."""
-    delivery = await rig.send(event(rig, charge), source=NOMOD_EVENTS)
-    await rig.finish()
-    return await rig.store.get_delivery(delivery)
 
 
 async def test_a_paid_invoice_is_told_to_the_platform_once_and_kept_with_our_record(rig: Rig) -> None:
@@ -116,7 +104,7 @@ async def test_the_same_charge_in_ten_events_at_once_counts_once(rig: Rig) -> No
     invoice, record = await an_invoice(rig)
     charge = rig.nomod.pay_invoice(record)
     kinds = [f"charge.{word}" for word in ("created", "authorised", "completed", "completed", "completed")] * 2
-    await asyncio.gather(*[rig.send(event(rig, charge, kind), source=NOMOD_EVENTS) for kind in kinds])
+    await asyncio.gather(*[rig.send(charge_event(rig, charge, kind), source=NOMOD_EVENTS) for kind in kinds])
     await rig.finish()
     assert len(rig.flexprice.payments) == 1
     assert Decimal(rig.flexprice.invoices[invoice]["amount_paid"]) == 1500

@@ -1,0 +1,47 @@
+"""What is kept with the mapping of a payment link: what it asks for, what it was taken for, and its payments. Pure."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from connectors.invoices import Invoice
+from storage.records import EntityMapping, MappingStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedLink:
+    """What is kept with the mapping of a payment link.
+
+    It asks for `amount`, and serves while `open_amount` is open of the invoice: the same, or what was open when a
+    person took the link for it.
+    """
+
+    amount: Decimal
+    currency: str
+    url: str
+    open_amount: Decimal
+    open_currency: str
+
+    @classmethod
+    def of(cls, mapping: EntityMapping | None) -> "LinkedLink | None":
+        """Return it for a mapping that is linked and whose link was read, None for any other."""
+        details = mapping.details if mapping is not None else None
+        linked = mapping is not None and mapping.status is MappingStatus.LINKED
+        if not linked or not isinstance(details, dict) or "amount" not in details:
+            return None
+        amount, currency = str(details["amount"]), str(details.get("currency", ""))
+        accepted = details.get("accepted_for")
+        taken = accepted if isinstance(accepted, dict) else {}
+        return cls(
+            amount=Decimal(amount), currency=currency, url=str(details.get("url", "")),
+            open_amount=Decimal(str(taken.get("amount", amount))), open_currency=str(taken.get("currency", currency)),
+        )  # fmt: skip
+
+    def serves(self, invoice: Invoice) -> bool:
+        """Whether it is the link for what is open of the invoice by now."""
+        return (self.open_amount, self.open_currency) == (invoice.amount_due, invoice.currency)
+
+
+def was_told(mapping: EntityMapping) -> bool:
+    """Whether the platform was told of a payment of this link (payments.py keeps them with the mapping)."""
+    details = mapping.details if isinstance(mapping.details, dict) else {}
+    return any(isinstance(each, dict) and each.get("platform") == "told" for each in details.get("payments") or ())
