@@ -9,8 +9,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from gateway.console.live import MAX_EACH
+from gateway.console.live import MAX_EACH, Streams
 from gateway.console.visit import CONSOLE
 from tests.harness import Rig
 from tests.integration.console_setup import OTHER_TENANT, ROOT, Browser, Browsers, browsers
@@ -126,6 +128,33 @@ async def test_a_page_that_was_made_before_the_last_change_hears_at_once(rig: Ri
     async with following(who.viewer, f"about=overview&since={before}") as stream:
         name, told = await stream.event()
         assert (name, len(told["newest"])) == ("change", 1)
+
+
+async def test_a_change_while_the_first_look_is_taken_is_told(rig: Rig) -> None:
+    """The token was read before it, and the look shows it already: nothing that comes later would differ."""
+    await rig.add_flexprice()
+    streams, since = Streams(rig.store, quiet=0.0), await rig.store.change_token()
+    looks = 0
+
+    async def look() -> dict[str, int]:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            await rig.send(b'{"type":"nothing"}')
+        return {"deliveries": len((await rig.store.list_deliveries()).items)}
+
+    async def still() -> dict[str, int]:
+        return {}
+
+    async def follow(request: web.Request) -> web.StreamResponse:
+        return await streams.serve(request, sid="one", since=since, look=look, still=still)
+
+    app = web.Application()
+    app.router.add_get("/live", follow)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        async with session.get(server.make_url("/live")) as answer:
+            assert await Stream(answer).event() == ("change", {"deliveries": 1})
+        streams.stop()
 
 
 async def test_another_tenants_work_is_not_heard(rig: Rig, who: Browsers) -> None:

@@ -119,12 +119,12 @@ class World:
     provider: Provider
     made: list[Budget] = field(default_factory=list)
 
-    def process(self, **how: Any) -> Budget:
-        """Start another process."""
+    def process(self, *, now: Callable[[], datetime] | None = None, **how: Any) -> Budget:
+        """Start another process. `now` is the time of its breaker."""
         store: Any = self.store
         budget = Budget(
             "nomod", self.provider.limits, store=store, owner=f"p{len(self.made)}", clock=self.loop.time,
-            breaker=Breaker("nomod", store=store, now=self.loop.now), **how,
+            breaker=Breaker("nomod", store=store, now=now or self.loop.now), **how,
         )  # fmt: skip
         self.made.append(budget)
         return budget
@@ -291,6 +291,38 @@ def test_a_pause_holds_for_all_and_a_long_one_sends_the_job_away() -> None:
             told = await asyncio.gather(*pressing, return_exceptions=True)
             assert [type(each) for each in told] == [RateLimitedError, RateLimitedError]
             assert {round(each.retry_after or 0) for each in told if isinstance(each, RateLimitedError)} == {90}
+
+        here.loop.run_until_complete(go())
+        assert here.provider.refused == 0
+
+
+def test_a_slot_is_waited_for_in_one_clock_and_a_pause_in_the_other() -> None:
+    with world(Limits(per_second=2, concurrency=2), random.randrange(1 << 30)) as here:
+        paused = timedelta()
+
+        async def pause(seconds: float) -> None:
+            """Let the breaker's time pass, and none of the loop's."""
+            nonlocal paused
+            paused += timedelta(seconds=seconds)
+            await asyncio.sleep(0)
+
+        async def go() -> None:
+            budget = here.process(now=lambda: here.loop.now() + paused, pause=pause)
+            began = here.loop.time()
+            await here.press(budget, 10.0)
+            assert here.loop.time() - began >= 10
+            assert paused == timedelta()
+            budget.hold(25.0)
+            began = here.loop.time()
+            async with budget.slot():
+                assert here.loop.time() - began < 1.5
+            assert timedelta(seconds=24) < paused < timedelta(seconds=26)
+            await asyncio.sleep(1.0)
+            here.store.away = True
+            waiting = asyncio.ensure_future(budget.slot().__aenter__())
+            here.loop.call_later(0.5, setattr, here.store, "away", False)  # noqa: FBT003
+            await waiting
+            assert paused > timedelta(seconds=100)
 
         here.loop.run_until_complete(go())
         assert here.provider.refused == 0
