@@ -93,8 +93,8 @@ class Breaker:
                 return replace(was, failures=was.failures + 1)
             rest = was.rest or FIRST_REST
             return replace(
-                was, failures=was.failures + 1, open_until=now + rest, probe_until=None,
-                rest=min(rest * 2, LONGEST_REST),
+                was, failures=was.failures + 1, open_until=now + rest, opened_at=was.opened_at or now,
+                probe_until=None, rest=min(rest * 2, LONGEST_REST),
             )  # fmt: skip
 
         self.row = await self._store.change_circuit(self._connection, change)

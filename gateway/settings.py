@@ -101,6 +101,10 @@ class Settings(BaseSettings):
     alert_backlog_seconds: float = Field(
         900.0, ge=60, le=7 * 24 * HOUR, description="How long due work may wait before an alert tells of it."
     )
+    alert_circuit_seconds: float = Field(
+        900.0, ge=60, le=7 * 24 * HOUR,
+        description="How long a provider may answer no request, with its circuit open, before an alert tells of it.",
+    )  # fmt: skip
     alert_token_days: float = Field(
         14.0, gt=0, le=365, description="How many days before a consent ends an alert tells of it."
     )

@@ -281,6 +281,7 @@ def circuit(row: Row) -> CircuitRow:
         failures=row["failures"],
         rest=timedelta(microseconds=row["rest"]),
         open_until=scalars.moment_or_none(row["open_until"]),
+        opened_at=scalars.moment_or_none(row["opened_at"]),
         probe_until=scalars.moment_or_none(row["probe_until"]),
         held_until=scalars.moment_or_none(row["held_until"]),
     )

@@ -157,8 +157,8 @@ def error_code(settled: Settlement) -> str | None:
 
 
 def circuit(state: CircuitRow) -> Values:
-    """failures, rest, open_until, probe_until, held_until."""
+    """failures, rest, open_until, opened_at, probe_until, held_until."""
     return (
         state.failures, state.rest // _MICROSECOND, micros_or_none(state.open_until),
-        micros_or_none(state.probe_until), micros_or_none(state.held_until),
+        micros_or_none(state.opened_at), micros_or_none(state.probe_until), micros_or_none(state.held_until),
     )  # fmt: skip

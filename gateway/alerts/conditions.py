@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.configuration.channels import AlertKind
 from gateway.sources.signing import RefusalReason
-from storage.records import Attention, ConnectionRow, Counted, SourceRow
+from storage.records import Attention, CircuitRow, ConnectionRow, Counted, SourceRow
 
 REFUSED_WINDOW = timedelta(minutes=15)
 MOST_LABELS = 10
@@ -24,6 +24,7 @@ class Limits:
     """From when on something is worth an alert."""
 
     backlog: timedelta
+    circuit: timedelta
     token: timedelta
     refused: int
 
@@ -35,6 +36,8 @@ class Seen:
     attention: Attention
     connections: Sequence[ConnectionRow]
     sources: Sequence[SourceRow]
+    circuits: Mapping[str, CircuitRow] = field(default_factory=dict)
+    """The circuits of connections that are not all well."""
     consents: Mapping[str, datetime] = field(default_factory=dict)
     """When the consents of connections end."""
 
@@ -62,6 +65,7 @@ def conditions(seen: Seen, *, now: datetime, limits: Limits) -> list[Condition]:
     """Return all that needs a person now."""
     return [
         *_paused(seen.connections),
+        *_open(seen, limits.circuit),
         *_counted(AlertKind.REVIEW_WAITING, seen.attention.reviews, "kinds"),
         *_counted(AlertKind.DEAD_LETTER, seen.attention.failed, "codes"),
         *_overdue(seen, now - limits.backlog),
@@ -77,6 +81,23 @@ def _paused(connections: Iterable[ConnectionRow]) -> Iterator[Condition]:
                 kind=AlertKind.CONNECTION_PAUSED, tenant_id=row.tenant_id, environment_id=row.environment_id,
                 subject=row.name,
                 facts={"connector": row.connector, "reason": (row.pause_reason or "unknown")[:MAX_REASON]},
+            )  # fmt: skip
+
+
+def _open(seen: Seen, longest: timedelta) -> Iterator[Condition]:
+    """Providers that answer nothing for long, however little there is to do.
+
+    With few jobs, all of them wait for their next attempt and none is overdue. How long nothing is answered is counted
+    up to the last probe that has failed: nobody knows what would be answered since.
+    """
+    for row in seen.connections:
+        circuit = seen.circuits.get(row.name)
+        if row.status != "active" or circuit is None or circuit.opened_at is None or circuit.open_until is None:
+            continue
+        if circuit.open_until - circuit.opened_at >= longest:
+            yield Condition(
+                kind=AlertKind.CIRCUIT_OPEN, tenant_id=row.tenant_id, environment_id=row.environment_id,
+                subject=row.name, facts={"connector": row.connector, "open_since": circuit.opened_at.isoformat()},
             )  # fmt: skip
 
 

@@ -48,7 +48,8 @@ class Watch:
         self._repeat = timedelta(seconds=settings.alert_repeat_seconds)
         self._public_url = settings.public_url
         self._limits = Limits(
-            backlog=timedelta(seconds=settings.alert_backlog_seconds), token=timedelta(days=settings.alert_token_days),
+            backlog=timedelta(seconds=settings.alert_backlog_seconds),
+            circuit=timedelta(seconds=settings.alert_circuit_seconds), token=timedelta(days=settings.alert_token_days),
             refused=settings.alert_signature_failures,
         )  # fmt: skip
         self._turning = asyncio.Lock()
@@ -94,7 +95,7 @@ class Watch:
         seen = Seen(
             attention=await self._store.attention(now=now, refused_since=now - REFUSED_WINDOW),
             connections=await self._store.list_connections(), sources=await self._store.list_sources(),
-            consents=await self._consents(),
+            circuits=await self._store.list_circuits(), consents=await self._consents(),
         )  # fmt: skip
         decider = Decider(
             channels=list(channels.values()), repeat=self._repeat, wording=self._wording, now=now,

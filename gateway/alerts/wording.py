@@ -31,7 +31,7 @@ def place(alert: Alert) -> str:
     """Return the page of the console on which a person sees more, below its root."""
     name = quote(alert.subject, safe="")
     match AlertKind(alert.kind):
-        case AlertKind.CONNECTION_PAUSED | AlertKind.TOKEN_EXPIRING:
+        case AlertKind.CONNECTION_PAUSED | AlertKind.CIRCUIT_OPEN | AlertKind.TOKEN_EXPIRING:
             return f"/connections/{name}"
         case AlertKind.SIGNATURE_FAILING:
             return f"/sources/{name}"
@@ -55,6 +55,13 @@ def _paused(alert: Alert, now: datetime) -> tuple[str, str]:
     known = next((entry for entry in catalogue() if entry.code == reason), None)
     why = f"{known.cause} {known.resolution}" if known is not None else "Somebody has paused it by hand."
     return f"Connection {alert.subject} is paused: {reason}", f"{why} {WAITS}"
+
+
+def _open(alert: Alert, now: datetime) -> tuple[str, str]:
+    silent = spoken(now - datetime.fromisoformat(alert.facts["open_since"]))
+    title = f"The provider of connection {alert.subject} has not answered for {silent}"
+    text = "Its circuit is open: one job at a time tries again, the others wait. Nothing is lost."
+    return title, f"{text} `ledgergate connection test {alert.subject}` says what stands in the way."
 
 
 def _reviews(alert: Alert, now: datetime) -> tuple[str, str]:
@@ -91,6 +98,7 @@ def _refused(alert: Alert, now: datetime) -> tuple[str, str]:
 
 _HOLDS: Mapping[AlertKind, Words] = {
     AlertKind.CONNECTION_PAUSED: _paused,
+    AlertKind.CIRCUIT_OPEN: _open,
     AlertKind.REVIEW_WAITING: _reviews,
     AlertKind.DEAD_LETTER: _dead,
     AlertKind.BACKLOG_OLD: _backlog,
@@ -100,6 +108,10 @@ _HOLDS: Mapping[AlertKind, Words] = {
 _OVER: Mapping[AlertKind, Words] = {
     AlertKind.CONNECTION_PAUSED: lambda alert, _: (
         f"Connection {alert.subject} is no longer paused", "Its jobs run again, unless it was removed."
+    ),
+    AlertKind.CIRCUIT_OPEN: lambda alert, _: (
+        f"The circuit of connection {alert.subject} is no longer open",
+        "The provider answers again, or the connection was paused or removed.",
     ),
     AlertKind.REVIEW_WAITING: lambda _alert, _: ("No decision waits any more", "All were taken."),
     AlertKind.DEAD_LETTER: lambda _alert, _: ("No dead letter is left", "All were retried or cancelled."),

@@ -23,6 +23,7 @@ class AlertKind(StrEnum):
     """What is told."""
 
     CONNECTION_PAUSED = "connection_paused"
+    CIRCUIT_OPEN = "circuit_open"
     REVIEW_WAITING = "review_waiting"
     DEAD_LETTER = "dead_letter"
     BACKLOG_OLD = "backlog_old"

@@ -81,6 +81,7 @@ _REVIEWS = {
 
 _ALERTS = {
     "connection_paused": "Connection paused",
+    "circuit_open": "Provider does not answer",
     "review_waiting": "Decisions wait",
     "dead_letter": "Dead letters",
     "backlog_old": "Work waits for too long",

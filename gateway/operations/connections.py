@@ -68,6 +68,7 @@ def circuit_view(row: CircuitRow, *, now: datetime) -> dict[str, Any]:
     state = Circuit.CLOSED if row.open_until is None else Circuit.HALF_OPEN if now >= row.open_until else Circuit.OPEN
     return {
         "state": str(state), "failures": row.failures, "open_until": stamp(row.open_until),
+        "opened_at": stamp(row.opened_at),
         "held_until": stamp(row.held_until) if row.held_until is not None and row.held_until > now else None,
     }  # fmt: skip
 

@@ -26,7 +26,7 @@ _CIRCUIT = """
 INSERT INTO circuits (connection, failures, rest) VALUES ($1, 0, 0)
 ON CONFLICT (connection) DO UPDATE SET connection = excluded.connection RETURNING *"""
 _PUT_CIRCUIT = """
-UPDATE circuits SET failures = $2, rest = $3, open_until = $4, probe_until = $5, held_until = $6
+UPDATE circuits SET failures = $2, rest = $3, open_until = $4, opened_at = $5, probe_until = $6, held_until = $7
  WHERE connection = $1"""
 _DROP_CIRCUIT = "DELETE FROM circuits WHERE connection = $1"
 _WAITING = "SELECT * FROM circuits WHERE connection = ANY($1::text[])"

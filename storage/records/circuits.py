@@ -14,6 +14,8 @@ class CircuitRow:
     """How long the circuit rests the next time; 0 for the first."""
     open_until: datetime | None = None
     """Until when nothing is sent; when it has passed, one job may probe. None while the circuit is closed."""
+    opened_at: datetime | None = None
+    """Since when it is open; None while it is closed."""
     probe_until: datetime | None = None
     """Until when the job that probes has time to tell; nobody else begins meanwhile."""
     held_until: datetime | None = None

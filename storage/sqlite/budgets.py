@@ -15,10 +15,11 @@ _PUT_BUDGET = """
 INSERT INTO budgets (connection, state) VALUES (?, ?) ON CONFLICT (connection) DO UPDATE SET state = excluded.state"""
 _CIRCUIT = "SELECT * FROM circuits WHERE connection = ?"
 _PUT_CIRCUIT = """
-INSERT INTO circuits (connection, failures, rest, open_until, probe_until, held_until) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO circuits (connection, failures, rest, open_until, opened_at, probe_until, held_until)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (connection) DO UPDATE SET
     failures = excluded.failures, rest = excluded.rest, open_until = excluded.open_until,
-    probe_until = excluded.probe_until, held_until = excluded.held_until"""
+    opened_at = excluded.opened_at, probe_until = excluded.probe_until, held_until = excluded.held_until"""
 _PROBE = "UPDATE circuits SET probe_until = ? WHERE connection = ?"
 
 

@@ -12,7 +12,7 @@ from storage.records import WELL, CircuitRow
 from storage.testing.fixtures import StoreFixtures
 from storage.testing.making import LEASE, T0, at, claim, make_connection, make_job
 
-PROBED = CircuitRow(failures=5, rest=timedelta(seconds=2), open_until=at(10))
+PROBED = CircuitRow(failures=5, rest=timedelta(seconds=2), open_until=at(10), opened_at=at(1))
 
 
 def add_one(state: Any, now: datetime) -> tuple[Any, datetime]:

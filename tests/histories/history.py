@@ -43,7 +43,7 @@ LEASE = 31.0
 """Seconds after which what a dead gateway held is free."""
 NODES = 2
 PATIENCE = 10.0
-"""Real seconds."""
+"""Seconds of waiting; see tests/harness.py."""
 
 names, emails, which = st.sampled_from(NAMES), st.sampled_from(EMAILS), st.integers(0, 7)
 lags = st.sampled_from([0.0, 15.0, 400.0])

@@ -120,6 +120,7 @@ CREATE TABLE circuits (
     failures    INTEGER NOT NULL, -- in a row
     rest        INTEGER NOT NULL, -- microseconds, the next time
     open_until  INTEGER,
+    opened_at   INTEGER,
     probe_until INTEGER,
     held_until  INTEGER
 ) STRICT, WITHOUT ROWID;

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from connectors.testing.simulator import Fault, FaultKind
 from gateway import keys
 from gateway.configuration.channels import AlertKind, ChannelSpec
 from gateway.settings import Settings
@@ -162,6 +163,30 @@ async def test_work_that_waits_for_too_long_is_told_and_not_that_of_a_paused_con
     await look(rig, after=2)
     [late] = [each["data"] for each in hook.taken if each["data"]["kind"] == "backlog_old"]
     assert (late["subject"], late["title"]) == (NOMOD, f"Work of {NOMOD} has been waiting for 15 minutes")
+
+
+async def test_a_provider_that_does_not_answer_is_told_of_however_little_waits_for_it(rig: Rig, hook: Endpoint) -> None:
+    """One job, which waits for its next attempt: no work is overdue, and the dead letter is days away."""
+    await rig.add_flexprice()
+    await rig.add_nomod()
+    rig.nomod.faults.add(Fault(kind=FaultKind.FAIL_BEFORE, times=10_000))
+    await rig.finalize(rig.flexprice.add_customer(name="Ada", email="ada@example.com")["id"])
+    await rig.live(600)
+    await look(rig)
+    assert hook.told == []
+    await rig.live(2 * 3600)
+    await look(rig)
+    assert hook.told == [("alert.opened", "circuit_open", 1)]
+    told = hook.taken[0]["data"]
+    assert (told["subject"], told["url"]) == (NOMOD, f"{PUBLIC}/console/connections/{NOMOD}")
+    assert told["title"].startswith(f"The provider of connection {NOMOD} has not answered for ")
+    status, shown = await rig.api("GET", f"/api/v1/connections/{NOMOD}")
+    since = datetime.fromisoformat(shown["circuit"]["opened_at"])
+    assert (status, since) == (200, datetime.fromisoformat(told["facts"]["open_since"]))
+    rig.nomod.faults.clear()
+    await rig.finish()
+    await look(rig)
+    assert hook.told[1:] == [("alert.closed", "circuit_open", 0)]
 
 
 async def test_a_consent_that_ends_soon_is_told(rig: Rig, hook: Endpoint) -> None:

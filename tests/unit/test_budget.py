@@ -320,7 +320,7 @@ def test_a_slot_is_waited_for_in_one_clock_and_a_pause_in_the_other() -> None:
             await asyncio.sleep(1.0)
             here.store.away = True
             waiting = asyncio.ensure_future(budget.slot().__aenter__())
-            here.loop.call_later(0.5, setattr, here.store, "away", False)  # noqa: FBT003
+            here.loop.call_later(0.5, setattr, here.store, "away", False)
             await waiting
             assert paused > timedelta(seconds=100)
 

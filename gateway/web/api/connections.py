@@ -30,6 +30,7 @@ class CircuitView(Shown):
     state: str = Field(description="`closed`: work flows; `open`: nothing is sent; `half_open`: one job probes.")
     failures: int = Field(description="Failures in a row.")
     open_until: str | None
+    opened_at: str | None = Field(description="Since when it is not closed.")
     held_until: str | None = Field(description="Until when the provider has asked for nothing.")
 
 

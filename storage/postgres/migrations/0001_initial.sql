@@ -325,6 +325,7 @@ CREATE TABLE circuits (
     failures    BIGINT NOT NULL, -- in a row
     rest        BIGINT NOT NULL, -- microseconds, the next time
     open_until  BIGINT,
+    opened_at   BIGINT,
     probe_until BIGINT,
     held_until  BIGINT
 );
