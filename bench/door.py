@@ -125,19 +125,21 @@ def _one(plan: Plan, subject: Subject, server: Server, *, lane: str, turn: int, 
     count = estimate(plan, server, connections)
     mine = subject.name == OURS
     before = undispatched(server) if mine else 0.0
-    cpu = server.cpu()
+    cpu, stored = server.cpu(), subject.database.cpu() if subject.database else 0.0
     got = measure(server, count, connections=connections)
     used = server.cpu() - cpu
     figures = {
         "per_second": got.per_second, "p50_ms": got.p50_ms, "p99_ms": got.p99_ms,
         "cpu_ms": used / max(1, got.requests) * 1000,
     }  # fmt: skip
+    notes = unexpected(got)
+    if subject.database is not None:
+        figures["store_cpu_ms"] = (subject.database.cpu() - stored) / max(1, got.requests) * 1000
+        notes += (f"on {subject.database.version}",)
     if mine:
         figures["dispatched_meanwhile"] = 1 - max(0.0, undispatched(server) - before) / count
         server.wait_for(lambda: undispatched(server) == 0, every=0.05)
-    plan.note(
-        Sample(lane=lane, subject=subject.name, round=turn, figures=figures, notes=unexpected(got))
-    )  # fmt: skip
+    plan.note(Sample(lane=lane, subject=subject.name, round=turn, figures=figures, notes=notes))
 
 
 def estimate(plan: Plan, server: Server, connections: int, *, engine: str = "wrk") -> int:

@@ -54,7 +54,7 @@ def _door(plan: Plan, databases: Databases) -> None:
     def start(folder: Path, env: Mapping[str, str]) -> Server:
         return Installation(folder, database=databases("bench_door")).server(env=env)
 
-    subjects = [limit("b", LIMIT), Subject(name=OURS, start=start)]
+    subjects = [limit("b", LIMIT), Subject(name=OURS, start=start, database=databases)]
     compare(plan, subjects, lane="door on PostgreSQL c={}", env={}, connections=(CONNECTIONS,))
 
 

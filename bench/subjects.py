@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.deliveries import SECRETS
 from bench.ours import Installation
+from bench.postgres import Databases
 from bench.process import Server, free_port
 
 OURS = "ledgergate"
@@ -29,8 +30,8 @@ class Subject:
 
     name: str
     start: Start
-    factor: float = 1.0
-    """How many requests it gets for one of the others': slow ones would take minutes."""
+    database: Databases | None = None
+    """The server that it stores with, whose CPU is told too."""
 
 
 def ours() -> Subject:

@@ -57,6 +57,10 @@ def targets() -> Iterator[Target]:
         yield Target(
             f"door c=64: rate against {peer}", times, _ratio("door c=64", OURS, peer, "per_second"), least=True
         )
+    yield Target(
+        "door on PostgreSQL c=64: rate against limit b", 0.50,
+        _ratio("door on PostgreSQL c=64", OURS, LIMIT, "per_second"), least=True,
+    )  # fmt: skip
     for peer, times in ((DBOS, 10.0), (RESTATE, 3.0)):
         yield Target(
             f"{LANE}, nothing left: rate against {peer}", times, _ratio(LANE, OURS, peer, "drained_per_second"),

@@ -16,7 +16,7 @@ from storage.postgres.connection import connect
 from storage.postgres.store import PostgresStore
 from storage.sqlite import migrate as sqlite_migrate
 from storage.sqlite.store import SqliteStore
-from storage.testing.making import T0, make_delivery, make_job, make_link
+from storage.testing.making import LEASE, T0, make_delivery, make_job, make_link
 from tests.postgres_setup import NewDatabase, query, run
 
 pytestmark = pytest.mark.postgres
@@ -86,6 +86,27 @@ async def test_deliveries_that_arrive_together_share_a_transaction(store: Postgr
     after = await query(postgres_url, "SELECT pg_current_xact_id()::text::bigint")
     assert 1 <= after - before - 1 <= 10
     assert (await store.backlog()).deliveries == 300
+
+
+async def test_a_claim_finds_room_beside_the_delivery_and_so_writes_no_index(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    """https://www.postgresql.org/docs/current/storage-hot.html."""
+    pages = "SELECT array_agg((ctid::text::point)[0] ORDER BY number) FROM deliveries"
+    await asyncio.gather(*[store.add_delivery(make_delivery(f"m{n}")) for n in range(200)])
+    before = await query(postgres_url, pages)
+    assert len(set(before)) > 1
+    assert len(await store.claim_deliveries(now=T0, lease=LEASE, limit=200)) == 200
+    assert await query(postgres_url, pages) == before
+
+
+async def test_bodies_are_compressed_by_the_quickest_that_the_server_knows(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    await store.add_delivery(make_delivery("m1", body=b'{"long": "%b"}' % (b"and so on, " * 1000)))
+    known = await query(postgres_url, "SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'")
+    used = await query(postgres_url, "SELECT pg_column_compression(body) FROM bodies")
+    assert used == ("lz4" if "lz4" in known else "pglz")
 
 
 async def test_nodes_that_start_together_make_one_schema(new_database: NewDatabase) -> None:
