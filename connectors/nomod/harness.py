@@ -1,12 +1,13 @@
 """What the conformance kit is told about Nomod: the simulated service, and the facts that its pages lack."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from connectors.nomod.connector import NomodConnector
+from connectors.payments import PaymentStatus
 from connectors.testing.clock import Clock
-from connectors.testing.harness import Harness, InvoiceRecord, Record, State
+from connectors.testing.harness import Harness, InvoiceRecord, LinkRecord, Record, State
 from connectors.testing.nomod import API_KEY, NomodSimulator
 
 
@@ -57,6 +58,51 @@ class NomodHarness(Harness):
     def seed_invoice(self, *, number: str, customer_record: str, total: Decimal, currency: str) -> str:
         """Make an invoice as a person does in the app."""
         return self.nomod.seed_invoice(customer_record, number=number, amount=total, currency=currency)
+
+    def links(self) -> Sequence[LinkRecord]:
+        """Return the payment links."""
+        return [
+            LinkRecord(
+                record_id=record["id"],
+                amount=record["bill"].amount,
+                currency=record["bill"].currency,
+                active=self.nomod.link_status(record) == "enabled" and not record["archived"],
+            )
+            for record in self.nomod.links.values()
+        ]
+
+    def surcharge(self) -> bool:
+        """Switch the account's own tax on."""
+        self.nomod.account_tax = Decimal(5)
+        return True
+
+    def pay_link(self, record_id: str) -> str:
+        """Pay on the link's page."""
+        return self.nomod.pay_link(record_id)
+
+    def pay_invoice(self, record_id: str, amount: Decimal | None = None) -> str:
+        """Pay on the invoice's page, which takes no parts."""
+        return self.nomod.pay_invoice(record_id)
+
+    def unsettled(self, payment_id: str) -> Iterator[PaymentStatus]:
+        """Give the charge every other status, one that nobody knows too."""
+        charge = self.nomod.charges[payment_id]
+        for status, told in (
+            ("created", PaymentStatus.PENDING), ("authorised", PaymentStatus.PENDING),
+            ("disputed", PaymentStatus.PENDING), ("something_new", PaymentStatus.PENDING),
+            ("failed", PaymentStatus.FAILED), ("cancelled", PaymentStatus.FAILED),
+            ("partially_refunded", PaymentStatus.RETURNED), ("refunded", PaymentStatus.RETURNED),
+        ):  # fmt: skip
+            charge["status"] = status
+            yield told
+
+    def detach(self, payment_id: str) -> None:
+        """Make the charge one that was taken at a counter."""
+        self.nomod.charges[payment_id].update(invoice=None, link=None)
+
+    def cards(self) -> Sequence[str]:
+        """Return the number of the card that every charge holds."""
+        return ("4242424242424242",)
 
     def seed(self, *, name: str, email: str, state: State = State.ACTIVE) -> str:
         """Make a customer as a person does in the app."""

@@ -1,11 +1,12 @@
 """What the conformance kit is told about QuickBooks Online: the simulated Intuit, connected to one company."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from connectors.payments import PaymentStatus
 from connectors.quickbooks.connector import QuickBooksConnector
 from connectors.testing.clock import Clock
 from connectors.testing.harness import Asked, Harness, InvoiceRecord, Record, State
@@ -21,6 +22,7 @@ class QuickBooksHarness(Harness):
     connector = QuickBooksConnector
     states = frozenset({State.INACTIVE, State.OTHER, State.MERGED})
     crowd = 1010
+    pays_parts = True
     absent_id = "99999999"
     ignorable = ":"
     older_configs = (
@@ -78,6 +80,22 @@ class QuickBooksHarness(Harness):
     def seed_invoice(self, *, number: str, customer_record: str, total: Decimal, currency: str) -> str:
         """Put an invoice in as a bookkeeper types it, with one line."""
         return str(self.intuit.seed_invoice(customer_record, number=number, amount=total, currency=currency)["Id"])
+
+    def pay_invoice(self, record_id: str, amount: Decimal | None = None) -> str:
+        """Take a payment, as a bookkeeper enters one."""
+        return str(self.intuit.pay(record_id, amount)["Id"])
+
+    def unsettled(self, payment_id: str) -> Iterator[PaymentStatus]:
+        """Void the payment: it keeps its lines, and loses its amounts."""
+        payment = self.intuit.payments[payment_id]
+        payment["TotalAmt"] = Decimal(0)
+        for line in payment["Line"]:
+            line["Amount"] = Decimal(0)
+        yield PaymentStatus.FAILED
+
+    def detach(self, payment_id: str) -> None:
+        """Take the invoice out of the payment, whose money is then the customer's credit."""
+        self.intuit.payments[payment_id]["Line"] = []
 
     def widened(self, asked: Asked) -> Asked:
         """Take the condition out of a query."""

@@ -14,8 +14,10 @@ import aiohttp
 
 from connectors.base import Connector, ConnectorConfig, DictMemory, Host
 from connectors.invoices import Invoice, InvoiceLine, InvoiceSync
+from connectors.links import PaymentLinkRequest, PaymentLinks
 from connectors.models import CreateIntent, Customer
 from connectors.oauth import Tokens, TokensChangedError
+from connectors.payments import Payments
 from connectors.testing.clock import Clock
 from connectors.testing.harness import Harness, Record, State
 from connectors.testing.proxy import MARK, FaultProxy
@@ -140,9 +142,20 @@ class Bench:
 
     def invoicer(self) -> Any:
         """Return a connector that makes invoices. Raises TypeError where it makes none."""
+        return self._able(InvoiceSync)
+
+    def linker(self) -> Any:
+        """Return a connector that makes payment links. Raises TypeError where it makes none."""
+        return self._able(PaymentLinks)
+
+    def payee(self) -> Any:
+        """Return a connector that tells of payments. Raises TypeError where it tells of none."""
+        return self._able(Payments)
+
+    def _able(self, capability: type) -> Any:
         connector = self.connector()
-        if not isinstance(connector, InvoiceSync):
-            msg = f"{connector.name} makes no invoices"
+        if not isinstance(connector, capability):
+            msg = f"{connector.name} has no {capability.__name__}"
             raise TypeError(msg)
         return connector
 
@@ -169,6 +182,26 @@ class Bench:
         parts = Invoice(**{"total": Decimal(0), "amount_due": Decimal(0), **whole})
         sums = {"total": parts.computed_total, "amount_due": parts.computed_total}
         return self.harness.dress_invoice(replace(parts, **{**sums, **fields}))
+
+    def billed(self, which: int = 1, /, amount: str = "100.37", currency: str = "USD", **fields: Any) -> Invoice:
+        """Return an invoice of one line over just this amount."""
+        line = InvoiceLine(description="Plan A", amount=Decimal(amount))
+        return self.invoice(which, **{"currency": currency, "lines": (line,), **fields})
+
+    async def link_request(
+        self, customer_record: str, which: int = 1, /, amount: str = "100.37", currency: str = "USD", **fields: Any
+    ) -> PaymentLinkRequest:
+        """Return a request for a payment link; the provider's own invoice is made before, where links need it."""
+        invoice, linker, record = self.billed(which, amount, currency, **fields), self.linker(), None
+        if linker.links_need_invoice:
+            made = await self.invoicer().create_invoice(
+                invoice, customer_record=customer_record, intent=self.intent(9000 + which)
+            )  # fmt: skip
+            record = made.record.provider_entity_id
+        return PaymentLinkRequest(
+            invoice=invoice, amount=invoice.amount_due, currency=currency, customer_record=customer_record,
+            invoice_record=record,
+        )  # fmt: skip
 
     def intent(self, number: int = 1, *, started_at: datetime | None = None) -> CreateIntent:
         """Return the note of a create; the same number is the same create."""
@@ -207,7 +240,11 @@ async def opened_bench(factory: HarnessFactory) -> AsyncIterator[Bench]:
     clock = Clock()
     harness = factory(clock)
     proxy = FaultProxy(
-        ids=lambda: {each.record_id for each in harness.records()} | {each.record_id for each in harness.invoices()},
+        ids=lambda: {
+            *(each.record_id for each in harness.records()),
+            *(each.record_id for each in harness.invoices()),
+            *(each.record_id for each in harness.links()),
+        },
         now=clock.now,
         widened=harness.widened,
         refusal=harness.refusal,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ import aiohttp
 
 from connectors.base import Connector, Limiter
 from connectors.invoices import Invoice
+from connectors.links import PaymentLinkRequest
 from connectors.models import Customer
 from connectors.testing.clock import Clock
 
@@ -71,6 +73,20 @@ class Ensuring(Protocol):
         self, invoices: Sequence[Invoice], *, customer_record: str, nodes: int = 1, outage: float = 0.0
     ) -> list[Outcome]:
         """Make invoices exist, all at once, for customers who are linked to this record; return what became of each."""
+        ...
+
+    async def link(
+        self, requests: Sequence[PaymentLinkRequest], *, nodes: int = 1, outage: float = 0.0
+    ) -> list[Outcome]:
+        """Make payment links exist, all at once, whose customers and invoices are linked as the requests say."""
+        ...
+
+    async def receive(self, payments: Sequence[str], *, nodes: int = 1) -> list[Outcome]:
+        """Be told of payments by the provider's webhooks, all at once; return what became of each."""
+        ...
+
+    def paid(self, invoice_id: str) -> list[Decimal]:
+        """Return how much the platform was told to have been paid of an invoice, payment by payment."""
         ...
 
     async def plan(self, customer: Customer) -> Outcome:

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 from connectors.base import Connector
 from connectors.invoices import Invoice
 from connectors.models import Customer
+from connectors.payments import PaymentStatus
 from connectors.testing.clock import Clock
 
 
@@ -66,6 +67,16 @@ class InvoiceRecord:
     total: Decimal
     currency: str
     void: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRecord:
+    """A payment link as the service's own ledger has it. `amount` is what the payer pays; `active`: it can be paid."""
+
+    record_id: str
+    amount: Decimal
+    currency: str
+    active: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +141,8 @@ class Harness(ABC):
     """An id of the right form that the service has never given."""
     ignorable: ClassVar[str] = ""
     """Characters that the service cannot hold in a name and the connector takes out, as its page says."""
+    pays_parts: ClassVar[bool] = False
+    """Whether an invoice can be paid in parts. For a connector with `Payments` and `InvoiceSync`."""
     older_configs: ClassVar[Sequence[Mapping[str, Any]]] = ()
     """Configs as earlier versions of the connector took them; every one must still load. Begin with the first."""
 
@@ -174,6 +187,50 @@ class Harness(ABC):
     def dress_invoice(self, invoice: Invoice) -> Invoice:
         """Return the invoice with what this service needs beside lines and a currency."""
         return invoice
+
+    def links(self) -> Sequence[LinkRecord]:
+        """Return every payment link that the service has by now, dead ones too. For a connector with `PaymentLinks`."""
+        return ()
+
+    def surcharge(self) -> bool:
+        """Have the service ask for more than it is told from now on, as a tax of the account does.
+
+        Return whether it can. For a connector with `PaymentLinks`.
+        """
+        return False
+
+    def pay_link(self, record_id: str) -> str:
+        """Pay a link as the customer does on its page; return the payment's id. For a connector with `PaymentLinks`.
+
+        Raises ValueError where the service would not let the customer pay: the link is off, or was paid before.
+        """
+        msg = f"{type(self).__name__} does not say how a link is paid: write pay_link"
+        raise NotImplementedError(msg)
+
+    def pay_invoice(self, record_id: str, amount: Decimal | None = None) -> str:
+        """Pay an invoice, all that is open where no amount is given; return the payment's id.
+
+        For a connector with `Payments` and `InvoiceSync`. Amounts are given only where `pays_parts` says so.
+        """
+        msg = f"{type(self).__name__} does not say how an invoice is paid: write pay_invoice"
+        raise NotImplementedError(msg)
+
+    def unsettled(self, payment_id: str) -> Iterator[PaymentStatus]:
+        """Put a payment into each state in which it does not count, one after the other, and yield what it then is.
+
+        For a connector with `Payments`. Example: refunded → `PaymentStatus.RETURNED`.
+        """
+        msg = f"{type(self).__name__} does not say how a payment is undone: write unsettled"
+        raise NotImplementedError(msg)
+
+    def detach(self, payment_id: str) -> None:
+        """Make a payment one for nothing that the connector has made: money for something else. For `Payments`."""
+        msg = f"{type(self).__name__} does not say what else money may be for: write detach"
+        raise NotImplementedError(msg)
+
+    def cards(self) -> Sequence[str]:
+        """Return the card data in the service's payments: nothing of it may ever come out. For `Payments`."""
+        return ()
 
     def widened(self, asked: Asked) -> Asked:
         """Return a look-up as a service reads it that ignores its filter. The default takes `filters` out."""

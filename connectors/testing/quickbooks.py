@@ -79,6 +79,11 @@ class QuickBooksSimulator(QuickBooksService):
         return self.company.shelves["Invoice"].records
 
     @property
+    def payments(self) -> dict[str, Record]:
+        """The payments that were received, by Id."""
+        return self.company.shelves["Payment"].records
+
+    @property
     def items(self) -> dict[str, Record]:
         """The items by Id; "Services" is there from the start."""
         return self.company.shelves["Item"].records

@@ -37,7 +37,7 @@ class Kit:
 
     def __init__(self, harness: HarnessFactory, engine: Engine) -> None:
         self._harness, self._engine = harness, engine
-        self._create_route = self._invoice_route = ""
+        self._routes: dict[str, str] = {}
         self.notes: dict[str, Any] = {}
         """What one rule found out and another needs too."""
 
@@ -59,28 +59,32 @@ class Kit:
 
     async def create_route(self) -> str:
         """Return "METHOD /path" of the request that creates, found by watching one create."""
-        if not self._create_route:
-            async with self.bench() as bench:
-                await bench.connector().create_customer(bench.customer(), intent=bench.intent())
-                creates = bench.proxy.creates
-                require(creates, "create_customer returned, and the service's ledger shows no new record")
-                self._create_route = creates[0].route
-        return self._create_route
+        return await self._watched("create_customer", _a_customer)
 
     async def invoice_route(self) -> str:
         """Return "METHOD /path" of the request that creates an invoice, found by watching one."""
-        if not self._invoice_route:
+        return await self._watched("create_invoice", _an_invoice)
+
+    async def link_route(self) -> str:
+        """Return "METHOD /path" of the request that creates a payment link, found by watching one."""
+        return await self._watched("create_link", _a_link)
+
+    async def _watched(self, name: str, make: Callable[[Bench], Awaitable[None]]) -> str:
+        if name not in self._routes:
             async with self.bench() as bench:
-                record = bench.seed(bench.customer())
-                await bench.invoicer().create_invoice(bench.invoice(), customer_record=record, intent=bench.intent())
+                await make(bench)
                 creates = bench.proxy.creates
-                require(creates, "create_invoice returned, and the service's ledger shows no new invoice")
-                self._invoice_route = creates[-1].route
-        return self._invoice_route
+                require(creates, f"{name} returned, and the service's ledger shows no new record")
+                self._routes[name] = creates[-1].route
+        return self._routes[name]
 
     async def at_invoice(self, kind: FaultKind, *, times: int = 1, **more: object) -> Fault:
         """Return a fault of the request that creates an invoice."""
         return Fault(kind=kind, route=await self.invoice_route(), times=times, **more)  # type: ignore[arg-type]
+
+    async def at_link(self, kind: FaultKind, *, times: int = 1, **more: object) -> Fault:
+        """Return a fault of the request that creates a payment link."""
+        return Fault(kind=kind, route=await self.link_route(), times=times, **more)  # type: ignore[arg-type]
 
     async def at_create(self, kind: FaultKind, *, times: int = 1, **more: object) -> Fault:
         """Return a fault of the request that creates."""
@@ -89,6 +93,20 @@ class Kit:
     async def creating_calls(self, bench: Bench) -> list[Call]:
         """Return the requests that asked for a create, whatever came of them."""
         return bench.proxy.calls_of(await self.create_route())
+
+
+async def _a_customer(bench: Bench) -> None:
+    await bench.connector().create_customer(bench.customer(), intent=bench.intent())
+
+
+async def _an_invoice(bench: Bench) -> None:
+    record = bench.seed(bench.customer())
+    await bench.invoicer().create_invoice(bench.invoice(), customer_record=record, intent=bench.intent())
+
+
+async def _a_link(bench: Bench) -> None:
+    request = await bench.link_request(bench.seed(bench.customer()))
+    await bench.linker().create_link(request, intent=bench.intent())
 
 
 Check = Callable[[Kit], Awaitable[None]]

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import aiohttp
 
 from connectors.base import Connector, Limiter
 from connectors.invoices import Invoice
+from connectors.links import PaymentLinkRequest
 from connectors.models import Customer
 from connectors.testing.clock import Clock
 from connectors.testing.engine import End, Engine, Ensuring, Outcome
-from gateway.conformance.node import Node, Setup, drive, open_node
+from gateway.conformance.driving import drive
+from gateway.conformance.node import Node, Setup, open_node
 from gateway.pipeline.snapshots import to_snapshot
 from gateway.secrets import new_key
 
@@ -59,6 +62,29 @@ class Ensurer:
         jobs = [await working[0].submit_invoice(invoice, customer_record) for invoice in invoices]
         await drive(working, jobs, outage=outage)
         return [await working[0].outcome(job) for job in jobs]
+
+    async def link(
+        self, requests: Sequence[PaymentLinkRequest], *, nodes: int = 1, outage: float = 0.0
+    ) -> list[Outcome]:
+        """Make payment links exist, all at once."""
+        working = [await self._node(number) for number in range(nodes)]
+        for node in working:
+            for request in requests:
+                node.know_invoice(request.invoice)
+        jobs = [await working[0].submit_link(request) for request in requests]
+        await drive(working, jobs, outage=outage)
+        return [await working[0].outcome(job) for job in jobs]
+
+    async def receive(self, payments: Sequence[str], *, nodes: int = 1) -> list[Outcome]:
+        """Look at payments, all at once."""
+        working = [await self._node(number) for number in range(nodes)]
+        jobs = [await working[0].submit_payment(payment) for payment in payments]
+        await drive(working, jobs)
+        return [await working[0].outcome(job) for job in jobs]
+
+    def paid(self, invoice_id: str) -> list[Decimal]:
+        """Return what the platform was told."""
+        return [amount for told_of, amount in self._setup.told.values() if told_of == invoice_id]
 
     async def plan(self, customer: Customer) -> Outcome:
         """Decide, without a write."""

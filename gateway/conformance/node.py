@@ -1,7 +1,6 @@
 """One worker of the kit: the real stage, store, matching and policy, with a clock that jumps instead of waiting."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,68 +12,58 @@ from connectors.base import Connector, Host, Limiter
 from connectors.errors import Action, ConnectorError
 from connectors.http import EXCHANGES, Exchange
 from connectors.invoices import Invoice
+from connectors.links import PaymentLinkRequest
 from connectors.models import Customer
 from connectors.testing.clock import Clock
 from connectors.testing.engine import End, Outcome
+from gateway.conformance.billing import (
+    BILLING,
+    CONNECTION,
+    ENVIRONMENT,
+    TENANT,
+    KitSource,
+    Told,
+    connection_row,
+    source_row,
+)
 from gateway.egress import USER_AGENT
 from gateway.errors import RecordTakenError
 from gateway.lending import StoredMemory, StoredTokens
 from gateway.pipeline.creating import RefusedError
-from gateway.pipeline.dispatch import ENSURE, ENSURE_INVOICE, lock_key
+from gateway.pipeline.dispatch import (
+    ENSURE,
+    ENSURE_INVOICE,
+    ENSURE_LINK,
+    INVOICE,
+    RECORD_PAYMENT,
+    link_job,
+    lock_key,
+    payment_job,
+)
 from gateway.pipeline.ensure import EnsureCustomer
 from gateway.pipeline.failing import failed
 from gateway.pipeline.invoices import EnsureInvoice
+from gateway.pipeline.links import EnsurePaymentLink
 from gateway.pipeline.matching import Adopt, Ask, match
+from gateway.pipeline.payments import RecordPayment
 from gateway.pipeline.settling import Result, settlement
-from gateway.pipeline.work import Stage, Work
+from gateway.pipeline.work import CUSTOMER, Stage, Work
 from gateway.registry import LiveConnection, LiveSource, Registry
 from gateway.secrets import Vault
 from gateway.settings import DEFAULT_SCHEDULE
-from gateway.sources.base import Confirmed, Event, Source, SourceConfig, SourceHost, Trigger, Verification
+from gateway.sources.base import SourceConfig, SourceHost, Trigger, Verification
 from storage import Store, store_for
 from storage.errors import ConflictError
 from storage.ids import new_id
-from storage.records import Claimed, ConnectionRow, Job, JobStatus, Link, MappingKey, NewJob, SourceRow
+from storage.records import Claimed, JobStatus, Link, MappingKey, NewJob, SourceRow
 
-CONNECTION = "kit"
-TENANT, ENVIRONMENT = "kit", "prod"
 LEASE = timedelta(hours=1)
 """Connectors wait on the kit's clock, so that minutes may pass within one attempt."""
 SCHEDULE = DEFAULT_SCHEDULE
-TURNS = 500
-POLL_SECONDS = 0.005
 ENDS = {
     JobStatus.NEEDS_REVIEW: End.REVIEW, JobStatus.FAILED: End.FAILED, JobStatus.CANCELLED: End.FAILED,
     JobStatus.SUCCEEDED: End.LINKED,
 }  # fmt: skip
-
-
-class KitSource(Source):
-    """A platform whose customers are given by hand."""
-
-    platform = "kit"
-    title = "Conformance kit"
-
-    def __init__(self, config: SourceConfig, host: SourceHost) -> None:
-        super().__init__(config, host)
-        self.customers: dict[str, Customer] = {}
-        self.invoices: dict[str, Invoice] = {}
-
-    def parse(self, body: bytes) -> Event:
-        """No delivery comes here."""
-        raise NotImplementedError
-
-    async def confirm(self, event: Event) -> Confirmed:
-        """Every event holds."""
-        return Confirmed(customer_id=event.customer_id or "")
-
-    async def customer(self, customer_id: str, event: Event) -> Customer:
-        """Return the customer."""
-        return self.customers[customer_id]
-
-    async def invoice(self, invoice_id: str) -> Invoice:
-        """Return the invoice."""
-        return self.invoices[invoice_id]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +75,7 @@ class Setup:
     database: Path
     key: str = field(repr=False)
     clock: Clock
+    told: Told = field(default_factory=dict)
 
 
 class Node:
@@ -104,7 +94,7 @@ class Node:
             memory=memory, tokens=tokens, user_agent=USER_AGENT,
         )  # fmt: skip
         self.connector = setup.connector(setup.connector.config_model.model_validate(dict(setup.config)), host)
-        self.row = _connection_row(setup.connector.name, self.clock.now())
+        self.row = connection_row(setup.connector.name, self.clock.now())
         self._registry.connections[CONNECTION] = LiveConnection(
             row=self.row, connector=self.connector, breaker=self._registry.breaker(CONNECTION)
         )
@@ -112,7 +102,10 @@ class Node:
         given: dict[str, Any] = {
             "store": store, "registry": self._registry, "now": self.clock.now, "schedule": SCHEDULE,
         }  # fmt: skip
-        self._stages: dict[str, Stage] = {ENSURE: EnsureCustomer(**given), ENSURE_INVOICE: EnsureInvoice(**given)}
+        self._stages: dict[str, Stage] = {
+            ENSURE: EnsureCustomer(**given), ENSURE_INVOICE: EnsureInvoice(**given),
+            ENSURE_LINK: EnsurePaymentLink(**given), RECORD_PAYMENT: RecordPayment(**given),
+        }  # fmt: skip
 
     def know(self, customer: Customer) -> SourceRow:
         """Make the customer's source there, and return its row."""
@@ -129,12 +122,12 @@ class Node:
     def _source(self, name: str) -> tuple[SourceRow, KitSource]:
         live = self._registry.sources.get(name)
         if live is None:
-            row = _source_row(name, self.clock.now())
+            row = source_row(name, self.clock.now())
             config = SourceConfig(
                 name=row.name, platform=row.platform, tenant_id=row.tenant_id, environment_id=row.environment_id,
                 verification=Verification.STANDARD_WEBHOOKS, secrets=(),
             )  # fmt: skip
-            live = LiveSource(row=row, adapter=KitSource(config, self._source_host))
+            live = LiveSource(row=row, adapter=KitSource(config, self._source_host, self.setup.told))
             self._registry.sources[row.name] = live
         if not isinstance(live.adapter, KitSource):
             raise TypeError("the kit has no other sources")
@@ -156,12 +149,7 @@ class Node:
     async def submit_invoice(self, invoice: Invoice, customer_record: str) -> str:
         """Link the customer, and queue the job that makes an invoice exist; return its id."""
         row, now = self.know_invoice(invoice), self.clock.now()
-        key = MappingKey(source=row.name, entity_type="customer", entity_id=invoice.customer_id, connection=CONNECTION)
-        link = Link(
-            key=key, connector=self.connector.name, tenant_id=TENANT, environment_id=ENVIRONMENT,
-            provider_entity_id=customer_record, origin="operator", why="given by the rule", shared=True,
-        )  # fmt: skip
-        await self.store.put_mapping(link, now=now)
+        await self._given(row, CUSTOMER, invoice.customer_id, customer_record)
         job_id = new_id("job", now)
         await self.store.add_job(
             NewJob(
@@ -173,6 +161,33 @@ class Node:
             now=now,
         )  # fmt: skip
         return job_id
+
+    async def submit_link(self, request: PaymentLinkRequest) -> str:
+        """Link customer and invoice, and queue the job that makes a payment link exist; return its id."""
+        invoice, now = request.invoice, self.clock.now()
+        row = self.know_invoice(invoice)
+        await self._given(row, CUSTOMER, invoice.customer_id, request.customer_record)
+        if request.invoice_record is not None:
+            await self._given(row, INVOICE, invoice.invoice_id, request.invoice_record)
+        job = link_job(row, invoice.invoice_id, connection=CONNECTION, delivery_id=None, now=now)
+        await self.store.add_job(job, now=now)
+        return job.job_id
+
+    async def submit_payment(self, payment: str) -> str:
+        """Queue the job that looks at a payment; return its id."""
+        now, (row, _) = self.clock.now(), self._source(BILLING)
+        job = payment_job(row, CONNECTION, payment, account="", delivery_id=None, now=now)
+        await self.store.add_job(job, now=now)
+        return job.job_id
+
+    async def _given(self, row: SourceRow, entity_type: str, entity_id: str, record: str) -> None:
+        """Link what a rule takes for granted."""
+        key = MappingKey(source=row.name, entity_type=entity_type, entity_id=entity_id, connection=CONNECTION)
+        link = Link(
+            key=key, connector=self.connector.name, tenant_id=TENANT, environment_id=ENVIRONMENT,
+            provider_entity_id=record, origin="operator", why="given by the rule", shared=True,
+        )  # fmt: skip
+        await self.store.put_mapping(link, now=self.clock.now())
 
     async def claim(self) -> Sequence[Claimed]:
         """Take what is due."""
@@ -261,56 +276,3 @@ async def open_node(
     for customer in customers:
         node.know(customer)
     return node
-
-
-async def drive(
-    nodes: Sequence[Node], job_ids: Sequence[str], *, outage: float = 0.0, shared: Callable[[], bool] = lambda: False
-) -> None:
-    """Let nodes work until every job has ended, jumping to whatever is due next.
-
-    `shared` says whether another process may hold a job that this one waits for: the caller then limits the time.
-    Raises TimeoutError when nothing ends.
-    """
-    first, turns, clock = True, 0, nodes[0].clock
-    while turns < TURNS:
-        claimed = [(node, one) for node in nodes for one in await node.claim()]
-        if claimed:
-            turns += 1
-            await asyncio.gather(*(node.attempt(one) for node, one in claimed))
-            if first:
-                clock.advance(outage)
-                first = False
-            continue
-        jobs = [await nodes[0].store.get_job(job_id) for job_id in job_ids]
-        pending = [job for job in jobs if job.status in {JobStatus.PENDING, JobStatus.RUNNING}]
-        if not pending or await _is_paused(nodes[0]):
-            return
-        if shared():
-            await asyncio.sleep(POLL_SECONDS)
-        else:
-            turns += 1
-        clock.advance_to(min(_due(job, clock) for job in pending))
-    raise TimeoutError(f"{len(job_ids)} jobs did not end after {TURNS} turns")
-
-
-def _due(job: Job, clock: Clock) -> datetime:
-    return job.next_attempt_at if job.next_attempt_at is not None else clock.now()
-
-
-async def _is_paused(node: Node) -> bool:
-    return any(row.status == "paused" for row in await node.store.list_connections())
-
-
-def _connection_row(connector: str, now: datetime) -> ConnectionRow:
-    return ConnectionRow(
-        name=CONNECTION, connector=connector, tenant_id=TENANT, environment_id=ENVIRONMENT, status="active",
-        pause_reason=None, pause_detail=None, settings={"invoice_sync": {"outbound": True}, "config": {}}, account=None,
-        secrets={}, created_at=now, updated_at=now,
-    )  # fmt: skip
-
-
-def _source_row(name: str, now: datetime) -> SourceRow:
-    return SourceRow(
-        name=name, platform="kit", tenant_id=TENANT, environment_id=ENVIRONMENT, verification="standard-webhooks",
-        status="active", settings={}, secrets={}, created_at=now, updated_at=now,
-    )  # fmt: skip

@@ -13,8 +13,9 @@ from typing import Any
 from connectors.models import Customer
 from connectors.testing.bench import CountingLimiter
 from connectors.testing.clock import Clock
+from gateway.conformance.driving import drive
 from gateway.conformance.engine import NOT_IMPORTABLE, told
-from gateway.conformance.node import Setup, drive, open_node
+from gateway.conformance.node import Setup, open_node
 from gateway.egress import new_session
 from gateway.pipeline.snapshots import from_snapshot
 

@@ -109,7 +109,7 @@ def _paid(delivery: Delivery, event: Event, source: SourceRow, registry: Registr
     connection = registry.bound_connection(source)
     payments = event.data.get("payments", {}) if connection is not None else {}
     jobs = [
-        _payment_job(delivery, source, connection, payment, account, now=now)
+        payment_job(source, connection, payment, account=account, delivery_id=delivery.delivery_id, now=now)
         for payment, account in payments.items()
         if connection is not None
     ]
@@ -120,12 +120,13 @@ def _paid(delivery: Delivery, event: Event, source: SourceRow, registry: Registr
     )  # fmt: skip
 
 
-def _payment_job(
-    delivery: Delivery, source: SourceRow, connection: str, payment: str, account: str, *, now: datetime
+def payment_job(
+    source: SourceRow, connection: str, payment: str, *, account: str, delivery_id: str | None, now: datetime
 ) -> NewJob:
+    """Return the job that looks at a payment which a provider tells of; `account` is whose, where it says that."""
     return NewJob(
         job_id=new_id("job", now), kind=RECORD_PAYMENT, source=source.name, tenant_id=source.tenant_id,
-        environment_id=source.environment_id, gate=connection, connection=connection, delivery_id=delivery.delivery_id,
+        environment_id=source.environment_id, gate=connection, connection=connection, delivery_id=delivery_id,
         entity_type=PAYMENT, entity_id=payment, subject=payment,
         # One after the other on a connection: two payments may be for one invoice.
         lock_key=lock_key(RECORD_PAYMENT, "", "", connection), payload={"account": account} if account else None,

@@ -8,17 +8,18 @@ import pytest
 from connectors.nomod.harness import MarkedNomodHarness, NomodHarness
 from connectors.quickbooks.harness import QuickBooksHarness
 from connectors.testing import Harness
-from connectors.testing.contract import ConnectorContract, InvoiceContract
+from connectors.testing.bench import HarnessFactory
+from connectors.testing.contract import ConnectorContract, InvoiceContract, LinkContract, PaymentContract
 from connectors.testing.quality import Mark, Marked, Quality, quality_of
 from connectors.testing.rulebook import Kit, Tier
 
 EXEMPT: Mapping[type[Harness], set[str]] = {
-    NomodHarness: {"idempotency-key", "invoice-key", "leaves-the-rest", "marks-records"},
+    NomodHarness: {"idempotency-key", "invoice-key", "link-key", "leaves-the-rest", "marks-records"},
     QuickBooksHarness: set(),
 }
 
 
-class TestNomod(InvoiceContract):
+class TestNomod(InvoiceContract, LinkContract, PaymentContract):
     @pytest.fixture
     def harness(self) -> type[NomodHarness]:
         return NomodHarness
@@ -36,6 +37,9 @@ class TestNomodWithMarker(ConnectorContract):
         told = quality_of(NomodHarness.connector)
         return replace(told, rules={**told.rules, "marks-records": Marked(mark=Mark.DONE)})
 
+    def test_capabilities(self, harness: HarnessFactory) -> None:
+        """What the marker changes are customers alone; the rest is held to by TestNomod."""
+
     @pytest.mark.parametrize(
         "name", ["one-in-turn", "lost-answer", "search-lag", "adopts-the-one", "marks-records", "text-torture"]
     )
@@ -43,7 +47,7 @@ class TestNomodWithMarker(ConnectorContract):
         await super().test_rule(name, kit, quality)
 
 
-class TestQuickBooks(InvoiceContract):
+class TestQuickBooks(InvoiceContract, PaymentContract):
     @pytest.fixture
     def harness(self) -> type[QuickBooksHarness]:
         return QuickBooksHarness

@@ -1,7 +1,8 @@
 """Rules about trouble: our error classes alone, throttling, refused credentials, hanging services, cancellation."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from connectors.base import Connector
@@ -203,6 +204,26 @@ async def cancel_safe(kit: Kit) -> None:
             require(len(bench.proxy.calls) == sent, f"{name} sent more requests after it was cancelled")
             bench.proxy.faults.clear()
             await _only_ours(connector.find_customers(bench.customer()), "find_customers", "after a cancelled call")
+
+
+async def only_own_errors(bench: Bench, calls: Mapping[str, Callable[[], Awaitable[object]]]) -> None:
+    """Make calls of a capability under every fault. Raises RuleBroken for an error that is not one of the API's."""
+    faults = [(trouble.words, trouble.fault) for trouble in troubles()]
+    faults += [
+        (f"HTTP {status} with the body {body[:40]!r}", Fault(kind=FaultKind.GARBAGE, body=body, status=status))
+        for body in ODD
+        for status in (200, 400)
+    ]
+    for words, fault in faults:
+        for name, call in calls.items():
+            bench.plan(replace(fault, times=ALWAYS))
+            try:
+                await call()
+            except ConnectorError:
+                continue
+            except Exception as error:
+                raise RuleBroken(f"{name} raised {type(error).__name__} with {words}") from error
+    bench.proxy.faults.clear()
 
 
 RULES = (own_errors, throttling, credentials, deadline, cancel_safe)

@@ -11,11 +11,11 @@ from connectors.errors import ConnectorError
 from connectors.invoices import Invoice, InvoiceCandidate, InvoiceLine, InvoiceStatus, Reduction, TaxLine
 from connectors.testing.bench import Bench
 from connectors.testing.engine import End
-from connectors.testing.rulebook import Kit, RuleBroken, Tier, require, rule
+from connectors.testing.rulebook import Kit, Tier, require, rule
 from connectors.testing.rules.creates import AFTER, BEFORE, agrees_without_key, carries
-from connectors.testing.rules.failures import ODD
+from connectors.testing.rules.failures import only_own_errors
 from connectors.testing.rules.lookups import ALWAYS, troubles
-from connectors.testing.simulator import Fault, FaultKind
+from connectors.testing.simulator import FaultKind
 
 LONG = "INV-2026-11-REGION-MIDDLE-EAST-BRANCH-0000042"
 """Longer than what most services take as a number."""
@@ -146,12 +146,6 @@ async def invoice_asks(kit: Kit) -> None:
 @rule("invoice-errors", Tier.BRONZE, "Nothing but the API's own errors comes out of invoice calls")
 async def invoice_errors(kit: Kit) -> None:
     """Call everything while the service fails in every way, and answers what nobody would expect."""
-    faults = [(trouble.words, trouble.fault) for trouble in troubles()]
-    faults += [
-        (f"HTTP {status} with the body {body[:40]!r}", Fault(kind=FaultKind.GARBAGE, body=body, status=status))
-        for body in ODD
-        for status in (200, 400)
-    ]
     async with kit.bench() as bench:
         record, invoice = bench.seed(bench.customer()), bench.invoice()
         there = _seed(bench, invoice, record)
@@ -162,15 +156,7 @@ async def invoice_errors(kit: Kit) -> None:
             "create_invoice": lambda: connector.create_invoice(invoice, customer_record=record, intent=bench.intent()),
             "void_invoice": lambda: connector.void_invoice(there),
         }
-        for words, fault in faults:
-            for name, call in calls.items():
-                bench.plan(replace(fault, times=ALWAYS))
-                try:
-                    await call()
-                except ConnectorError:
-                    continue
-                except Exception as error:
-                    raise RuleBroken(f"{name} raised {type(error).__name__} with {words}") from error
+        await only_own_errors(bench, calls)
 
 
 @rule("invoice-number", Tier.SILVER, "The number it is filed under is short, the same always, and tells two apart")

@@ -2,8 +2,8 @@
 
 import contextlib
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from pydantic import SecretStr
 
@@ -83,6 +83,34 @@ async def _show(kit: Kit) -> tuple[Shown, set[str]]:
         shown.add("the log", *logs.lines)
         shown.add("standard output", printed.getvalue())
         return shown, await _secrets(bench)
+
+
+async def overheard(
+    bench: Bench, calls: Mapping[str, Callable[[], Awaitable[object]]], canaries: Iterable[str]
+) -> str | None:
+    """Make calls of a capability under every fault; return in words which canary or secret was shown, and where."""
+    shown, exchanges, printed = Shown(), list[Exchange](), io.StringIO()
+    token = EXCHANGES.set(exchanges)
+    try:
+        with captured_logs() as logs, contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            for fault in [None, *(trouble.fault for trouble in troubles()), Fault(kind=FaultKind.ECHO)]:
+                for name, call in calls.items():
+                    bench.plan(*([] if fault is None else [replace(fault, times=ALWAYS)]))
+                    try:
+                        shown.add(f"what {name} returned", repr(await call()))
+                    except Exception as error:  # noqa: BLE001 - which errors may come out is another rule
+                        shown.error(name, error)
+            bench.proxy.faults.clear()
+    finally:
+        EXCHANGES.reset(token)
+    shown.add("the exchanges kept with an attempt", *(each.whole() for each in exchanges))
+    shown.add("the log", *logs.lines)
+    shown.add("standard output", printed.getvalue())
+    secret = shown.find(await _secrets(bench))
+    if secret is not None:
+        return f"a secret of the connection ({secret[0][:3]}…), in {secret[1]},"
+    found = shown.find(canaries)
+    return None if found is None else f"{found[0]!r}, in {found[1]},"
 
 
 async def _show_all(bench: Bench, customer: Customer, shown: Shown) -> None:
