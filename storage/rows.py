@@ -185,6 +185,7 @@ def review(row: Row) -> Review:
         created_at=scalars.moment(row["created_at"]),
         resolved_at=scalars.moment_or_none(row["resolved_at"]),
         resolved_by=row["resolved_by"],
+        voided_at=scalars.moment_or_none(row["voided_at"]),
     )
 
 

@@ -60,6 +60,11 @@ def key(mapping: MappingKey) -> tuple[str, str, str, str]:
     return mapping.source, mapping.entity_type, mapping.entity_id, mapping.connection
 
 
+def waited(mapping: MappingKey | None) -> str | None:
+    """Return how a job names the mapping for whose link it waits."""
+    return None if mapping is None else dumps(list(key(mapping)))
+
+
 def link(new: Link, *, now: datetime) -> Values:
     """The key, connector, tenant, environment, record, origin, why, shared, details, synced, created, updated at."""
     at = micros(now)

@@ -150,6 +150,8 @@ def resolve(
         output.print_json(done)
     else:
         output.hint(f"Review {review_id} is resolved: {decision}.")
+    if done.voided_at is not None and decision == "adopt":
+        output.hint(f"The platform has voided the invoice meanwhile: record {provider_entity_id} is voided as well.")
     if paused is not None and decision != "ignore":
         output.hint(f"Attention: connection {done.connection} is paused ({paused}); the job waits until it is resumed.")
         raise typer.Exit(3)

@@ -56,6 +56,18 @@ class MethodNotAllowedError(GatewayError):
 # The API -----------------------------------------------------------------------------------------------------------
 
 
+class InvoiceVoidedError(GatewayError):
+    """Something was to be created for an invoice that the platform has voided."""
+
+    code = "invoice_voided"
+    title = "Invoice voided"
+    cause = "The platform has voided the invoice since the question was asked."
+    resolution = (
+        "Decide ignore; where a record of the invoice stands at the provider, adopt it: it is linked, and voided there."
+    )
+    status = 409
+
+
 class KeyMissingError(GatewayError):
     """No API key was sent, or one that does not exist."""
 

@@ -26,10 +26,12 @@ def differing(asked: Text, found: Text) -> list[str]:
     return [name for name, normal in _NORMAL.items() if _differs(asked.get(name), found.get(name), normal)]
 
 
-def choices(kind: str, entity_type: str) -> list[Choice]:
+def choices(review: Review) -> list[Choice]:
     """Return what can be decided about an open question."""
-    unknown = kind == "outcome_unknown"
-    what = entity_type.replace("_", " ")
+    if review.voided_at is not None:
+        return _choices_once_voided()
+    unknown = review.kind == "outcome_unknown"
+    what = review.entity_type.replace("_", " ")
     return [
         Choice(
             decision="adopt", does=f"Links the {what} to the record that you name, from now on. Nothing is created.",
@@ -43,6 +45,26 @@ def choices(kind: str, entity_type: str) -> list[Choice]:
         Choice(
             decision="ignore", does="Cancels this job, and does nothing at the provider. The next event asks again.",
             warning=None,
+        ),
+    ]  # fmt: skip
+
+
+def _choices_once_voided() -> list[Choice]:
+    """Return what can be decided about an invoice that the platform has voided since the question was asked."""
+    return [
+        Choice(
+            decision="adopt",
+            does="Links the invoice to the record that you name, and voids that record: the platform has voided the"
+            " invoice.",
+            warning="A wrong record is voided for good: compare what differs.",
+        ),
+        Choice(
+            decision="create", does="Is refused: the platform has voided the invoice, and none is created any more.",
+            warning=None,
+        ),
+        Choice(
+            decision="ignore", does="Cancels this job, and does nothing at the provider.",
+            warning="A record that is there goes on asking for payment.",
         ),
     ]  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from gateway.errors import RequestInvalidError
+from gateway.errors import InvoiceVoidedError, RequestInvalidError
 from gateway.operations.acting import Desk
 from gateway.operations.comparing import Choice, choices, differing, undo
 from gateway.operations.records import Records
@@ -80,6 +80,9 @@ class ReviewView(View):
     created_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None
+    voided_at: datetime | None = Field(
+        description="When the platform was seen to have voided the invoice meanwhile: none is created any more."
+    )
     choices: Sequence[Choice] = Field(description="Of an open one: what can be decided, and what follows.")
     undo: str | None = Field(description="Of a resolved one: how the decision is taken back.")
 
@@ -138,9 +141,11 @@ class Reviews(Desk):
     ) -> ReviewView:
         """Record a decision; its job carries it out at once.
 
-        `adopt` needs the record's id, and asks the provider for it where that can be asked. Raises NotFoundError,
-        ConflictError for a review that was resolved before, RequestInvalidError, RecordUnknownError, RecordTakenError,
-        and ConnectorError kinds when the provider was asked and did not answer: nothing was decided then.
+        `adopt` needs the record's id, and asks the provider for it where that can be asked. Nothing is created for an
+        invoice that the platform has voided, and what is adopted for one is voided. Raises NotFoundError,
+        ConflictError for a review that was resolved before, RequestInvalidError, InvoiceVoidedError,
+        RecordUnknownError, RecordTakenError, and ConnectorError kinds when the provider was asked and did not answer:
+        nothing was decided then.
         """
         review = await self.store.get_review(review_id, scope)
         if review.status is ReviewStatus.RESOLVED:
@@ -148,6 +153,8 @@ class Reviews(Desk):
             raise ConflictError(msg)
         if (decision is Decision.ADOPT) != (provider_entity_id is not None):
             raise RequestInvalidError("provider_entity_id goes with the decision adopt, and only with it")
+        if decision is Decision.CREATE and review.voided_at is not None:
+            raise InvoiceVoidedError(f"the platform has voided invoice {review.entity_id} since the question was asked")
         if provider_entity_id is not None:
             await self._check(review, provider_entity_id)
         resolved = await self.store.resolve_review(
@@ -180,7 +187,7 @@ def review_view(review: Review) -> ReviewView:
     asked = review.customer if isinstance(review.customer, dict) else None
     shown["candidates"] = [_candidate(each, asked or {}) for each in found if isinstance(each, dict)]
     shown["customer"] = None if asked is None else AskedAbout(**{n: asked.get(n) for n in AskedAbout.model_fields})
-    shown["choices"] = choices(review.kind, review.entity_type) if review.status is ReviewStatus.OPEN else []
+    shown["choices"] = choices(review) if review.status is ReviewStatus.OPEN else []
     shown["undo"] = undo(review)
     return ReviewView(**shown)
 

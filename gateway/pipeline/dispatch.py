@@ -156,6 +156,16 @@ def _void_job(delivery: Delivery, source: SourceRow, invoice_id: str, connection
     )  # fmt: skip
 
 
+def next_void_job(job: Job, *, now: datetime) -> NewJob:
+    """Return the job that voids an invoice which was linked after the platform had voided it: `job` has linked it."""
+    return NewJob(
+        job_id=new_id("job", now), kind=VOID_INVOICE, source=job.source, tenant_id=job.tenant_id,
+        environment_id=job.environment_id, gate=job.gate, connection=job.connection, delivery_id=job.delivery_id,
+        entity_type=INVOICE, entity_id=job.entity_id, subject=job.entity_id, lock_key=job.lock_key,
+        payload={"trigger": str(Trigger.INVOICE_VOIDED)}, due_at=now,
+    )  # fmt: skip
+
+
 def invoice_job(job: Job, *, now: datetime) -> NewJob:
     """Return the job that makes the invoice exist for which a customer was wanted: `job` is the customer's."""
     payload = job.payload if isinstance(job.payload, dict) else {}

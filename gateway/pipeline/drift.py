@@ -205,6 +205,7 @@ class CheckMapping(EnsureCustomer):
             return Result(
                 status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
                 decision={"decision": "reactivated", "record": record, "why": "the setting asks for it"},
+                link=mapping.with_details(mapping.details),  # which wakes the invoices that wait for it
             )  # fmt: skip
         return Result(
             status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",

@@ -44,8 +44,9 @@ class Ending:
         finished, mended = self._now(), False
         while True:
             written = settlement(
-                work.claimed, result, owner=self._owner, started_at=started, finished_at=finished, exchanges=exchanges
-            )
+                work.claimed, result, owner=self._owner, started_at=started, finished_at=finished, exchanges=exchanges,
+                voided_at=work.voided_at,
+            )  # fmt: skip
             try:
                 await self._store.settle(written)
             except GuardBusyError:

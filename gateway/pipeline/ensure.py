@@ -50,11 +50,14 @@ class Ensure(Recovering):
         """Start from the trigger. `replaces` is an intent whose create was proven absent."""
         mapping, event = work.claimed.mapping, await self.event_of(work)
         ended = await self.entity.confirm(work, event)
+        linked = mapping is not None and mapping.status is MappingStatus.LINKED
+        adopting = work.decided is not None and work.decided.decision == "adopt"
+        if ended is not None and adopting and not linked and work.voided_at is not None:
+            return await self._by_decision(work, None, replaces)  # the record is there: it is linked, and voided
         if ended is not None:
             return _closing(ended, replaces)
-        if mapping is not None and mapping.status is MappingStatus.LINKED:
+        if linked:
             return self._linked_before(work)
-        adopting = work.decided is not None and work.decided.decision == "adopt"
         subject = await self.entity.read(work, event, adopting=adopting)
         if work.decided is not None or decision_in(replaces) is not None:
             return await self._by_decision(work, subject, replaces)

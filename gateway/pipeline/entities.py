@@ -54,6 +54,13 @@ class Entity(ABC, Generic[SubjectT, FoundT]):
         Raises GatewayError kinds.
         """
 
+    async def lapsed(self, work: Work) -> bool:
+        """Ask the platform whether it has taken the thing back since its create began: nothing more is sent then.
+
+        Raises GatewayError kinds.
+        """
+        return False
+
     @abstractmethod
     async def read(self, work: Work, event: Event, *, adopting: bool) -> SubjectT:
         """Return the thing as the platform has it now. Raises GatewayError and ConnectorError kinds.

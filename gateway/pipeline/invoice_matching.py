@@ -57,9 +57,19 @@ def match_invoice(billed: Billed, candidates: Sequence[InvoiceCandidate], *, tak
     return Create(why="no invoice has this number for this customer", others=tuple(left))
 
 
-def recovered_invoice(billed: Billed, candidates: Sequence[InvoiceCandidate]) -> Adopt | Ask | None:
-    """Return what a doubtful create has made, if a look-up shows it; asked where its sum is another."""
+def recovered_invoice(
+    billed: Billed, candidates: Sequence[InvoiceCandidate], *, to_void: bool = False
+) -> Adopt | Ask | None:
+    """Return what a doubtful create has made, if a look-up shows it; asked where its sum is another.
+
+    With `to_void` the platform has voided the invoice meanwhile: what carries its mark is the one whatever its sum, and
+    one that is void already will do.
+    """
     decision = match_invoice(billed, candidates, taken={})
+    if to_void and isinstance(decision, Ask) and len(decision.candidates) == 1:
+        only = decision.candidates[0].candidate
+        if isinstance(only, InvoiceCandidate) and (only.marker is not None or only.status is InvoiceStatus.VOID):
+            decision = Adopt(candidate=only, origin="created", why="")
     match decision:
         case Adopt():
             return replace(decision, origin="created", why="found again after its answer was lost")

@@ -14,7 +14,7 @@ from connectors.money import MoneyError, exact
 from connectors.money import shown as money
 from gateway.errors import AmountDiffersError, CustomerNotLinkedError
 from gateway.pipeline.creating import RefusedError, wait_for_equal
-from gateway.pipeline.dispatch import ENSURE_INVOICE, INVOICE, check_job, link_job
+from gateway.pipeline.dispatch import ENSURE_INVOICE, INVOICE, check_job, link_job, next_void_job
 from gateway.pipeline.ensure import Ensure
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.failing import failed
@@ -54,9 +54,17 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
         else:
             found = await work.source.invoice(work.claimed.job.entity_id or "")
         if isinstance(found, Dropped):
+            work.voided_at = self.now() if found.voided else None
             return ignored(found.reason)
         work.invoice, work.asked = found, shown_invoice(found)
         return None
+
+    async def lapsed(self, work: Work) -> bool:
+        """Ask whether the invoice was voided; nobody takes a gift back."""
+        if work.voided_at is None and work.payload.get("trigger") != Trigger.TRANSACTION:
+            found = await work.source.invoice(work.claimed.job.entity_id or "")
+            work.voided_at = self.now() if isinstance(found, Dropped) and found.voided else None
+        return work.voided_at is not None
 
     async def read(self, work: Work, event: Event, *, adopting: bool) -> Billed:
         """Compare the sums, and find the record of who has to pay.
@@ -126,7 +134,7 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
         self, work: Work, subject: Billed, candidates: Sequence[InvoiceCandidate], started_at: datetime
     ) -> Adopt | Ask | None:
         """Recognise the record by number and customer: invoice_matching.py."""
-        return recovered_invoice(subject, candidates)
+        return recovered_invoice(subject, candidates, to_void=work.voided_at is not None)
 
     def is_seen(
         self, work: Work, subject: Billed, candidates: Sequence[InvoiceCandidate], *, by_name_only: bool
@@ -161,8 +169,10 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
         return {name: value for name, value in told.items() if value}
 
     def chain(self, work: Work) -> tuple[NewJob, ...]:
-        """Return the job for the payment link that the invoice was wanted for, where it was."""
+        """Return the job for the payment link that the invoice was wanted for, or the one that voids it again."""
         job, now = work.claimed.job, self.now()
+        if work.voided_at is not None:
+            return (next_void_job(job, now=now),)
         if work.payload.get("trigger") != Trigger.PAYMENT_LINK:
             return ()
         invoice_id, connection = job.entity_id or "", job.connection or ""
@@ -195,6 +205,8 @@ class EnsureInvoice(Ensure):
             return await self._not_offered(work, error, None)
         except StaleCustomerError as error:
             return await self._customer_gone(work, error, None)
+        except CustomerNotLinkedError as error:
+            return self._waiting(work, failed(work, error, schedule=self.schedule, now=self.now(), spread=0.0))
 
     async def event_of(self, work: Work) -> Event:
         """Return an event that stands for the invoice: the webhook was the customer's. A gift is its own delivery."""
@@ -222,8 +234,14 @@ class EnsureInvoice(Ensure):
         if work.invoice is not None:
             mapping = await customer_mapping(self.store, work, work.invoice.customer_id)
         if mapping is None or mapping.status is not MappingStatus.LINKED:
-            return result
-        return replace(result, follow_ups=(check_job(mapping, now=self.now()),))
+            return self._waiting(work, result)
+        return self._waiting(work, replace(result, follow_ups=(check_job(mapping, now=self.now()),)))
+
+    @staticmethod
+    def _waiting(work: Work, result: Result) -> Result:
+        """Have the job run again as soon as the customer is linked anew, also where it has given up by then."""
+        customer_id = work.invoice.customer_id if work.invoice is not None else ""
+        return replace(result, waits_for=customer_key(work, customer_id)) if customer_id else result
 
 
 def invoice_sync(work: Work) -> InvoiceSync:
@@ -234,13 +252,15 @@ def invoice_sync(work: Work) -> InvoiceSync:
     return connector
 
 
+def customer_key(work: Work, customer_id: str) -> MappingKey:
+    """Return what the mapping of an invoice's customer on the job's connection is called."""
+    job = work.claimed.job
+    return MappingKey(source=job.source, entity_type=CUSTOMER, entity_id=customer_id, connection=job.connection or "")
+
+
 async def customer_mapping(store: Store, work: Work, customer_id: str) -> EntityMapping | None:
     """Return the mapping of an invoice's customer on the job's connection."""
-    job = work.claimed.job
-    key = MappingKey(
-        source=job.source, entity_type=CUSTOMER, entity_id=customer_id, connection=job.connection or ""
-    )  # fmt: skip
-    return await store.get_mapping(key)
+    return await store.get_mapping(customer_key(work, customer_id))
 
 
 def check_sums(invoice: Invoice) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.errors import RecordTakenError
 from gateway.pipeline.contesting import Contesting
 from gateway.pipeline.creating import as_create_intent, confirming_look, next_look
+from gateway.pipeline.entities import ignored
 from gateway.pipeline.matching import Adopt, Ask, Create, Judged
 from gateway.pipeline.settling import Result
 from gateway.pipeline.snapshots import undecided
@@ -23,23 +24,22 @@ class Recovering(Contesting):
     async def recover(self, work: Work, intent: Intent) -> Result:
         """Settle the open intent. Raises ConnectorError kinds when a look-up fails: the intent then stays open."""
         self.entity.show(work, self._subject(intent))
-        if work.decided is not None:
-            return await self._decided(work, intent)
+        lapsed, decided = await self.entity.lapsed(work), work.decided
+        if decided is not None and decided.decision == "adopt":
+            return await self.adopt_by_hand(work, decided.provider_entity_id or "")
+        if lapsed:
+            return await self._look(work, intent) if intent.refused_at is None else _nothing_came(intent, "refused")
+        if decided is not None:
+            return await self.create(
+                work, self._subject(intent), Create(why="decided by a person"), searched_since=self.now(),
+                variant=intent.variant, replaces=intent, replaces_result="absent",
+            )  # fmt: skip
         if intent.refused_at is not None:
             return await self.contest(work, intent, None)
         window, age = work.connector.recovery().replay_window, self.now() - intent.started_at
         if window is not None and timedelta() <= age < window:
             return await self.send(work, intent, why="repeated with the same key", again=True)
         return await self._look(work, intent)
-
-    async def _decided(self, work: Work, intent: Intent) -> Result:
-        """A person has looked: the record is this one, or there is none."""
-        if work.decided is not None and work.decided.decision == "adopt":
-            return await self.adopt_by_hand(work, work.decided.provider_entity_id or "")
-        return await self.create(
-            work, self._subject(intent), Create(why="decided by a person"), searched_since=self.now(),
-            variant=intent.variant, replaces=intent, replaces_result="absent",
-        )  # fmt: skip
 
     async def adopt_by_hand(self, work: Work, record: str) -> Result:
         """Link the record that a person has named; ask again where the provider says that there is none.
@@ -63,7 +63,10 @@ class Recovering(Contesting):
         return self.entity.from_snapshot(undecided(intent.snapshot))
 
     async def _look(self, work: Work, intent: Intent) -> Result:
-        """Look for what the create may have made. Only complete look-ups to the end of the schedule prove absence."""
+        """Look for what the create may have made. Only complete look-ups to the end of the schedule prove absence.
+
+        What the platform has taken back meanwhile is looked for all the same, and never sent again.
+        """
         subject, recovery, begun = self._subject(intent), work.connector.recovery(), self.now()
         candidates = await self.entity.find(work, subject, as_create_intent(intent))
         taken = await self.taken(work, [c.provider_entity_id for c in candidates])
@@ -77,6 +80,8 @@ class Recovering(Contesting):
         again = next_look(replace(intent, looked_at=begun), recovery) or confirming_look(intent, recovery, at=begun)
         if again is not None:
             return self.look_again(intent, max(again, self.now()))
+        if work.voided_at is not None:
+            return _nothing_came(intent, "absent")
         if recovery.replay_window is not None:
             why = "not there by complete look-ups; repeated with the same key"
             return await self.send(work, intent, why=why, again=True)
@@ -89,3 +94,9 @@ class Recovering(Contesting):
     async def begin(self, work: Work, *, replaces: Intent | None) -> Result:
         """Start from the trigger: confirm, read the customer, search. Provided by ensure.py."""
         raise NotImplementedError
+
+
+def _nothing_came(intent: Intent, result: str) -> Result:
+    """Return the end of a create that has made nothing, of a thing that the platform has voided meanwhile."""
+    done = ignored("the platform has voided it meanwhile, and its create has made nothing")
+    return replace(done, close_intent=intent.intent_id, intent_result=result)

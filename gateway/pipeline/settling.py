@@ -45,6 +45,10 @@ class Result:
     follow_ups: Sequence[NewJob] = ()
     review: NewReview | None = None
     pause: tuple[str, str, str] | None = None
+    answers: Sequence[str] = ()
+    """Jobs whose question this attempt has answered: they run again at once."""
+    waits_for: MappingKey | None = None
+    """Whose link the job waits for."""
 
 
 def settlement(
@@ -55,8 +59,9 @@ def settlement(
     started_at: datetime,
     finished_at: datetime,
     exchanges: Sequence[Exchange],
+    voided_at: datetime | None = None,
 ) -> Settlement:
-    """Return the one transaction that ends an attempt."""
+    """Return the one transaction that ends an attempt. `voided_at`: when its invoice was seen to be void."""
     job = claimed.job
     attempt = Attempt(
         number=job.attempts + 1, started_at=started_at, finished_at=finished_at, outcome=result.outcome,
@@ -69,7 +74,7 @@ def settlement(
         burn=result.burn, entity_id=result.entity_id, lock_key=result.lock_key, link=result.link, stale=result.stale,
         written_back=result.written_back, close_intent=result.close_intent, intent_result=result.intent_result,
         looked=result.looked, customer=result.customer, follow_ups=result.follow_ups, review=result.review,
-        pause=result.pause,
+        pause=result.pause, answers=result.answers, waits_for=result.waits_for, voided_at=voided_at,
     )  # fmt: skip
 
 

@@ -30,6 +30,8 @@ class Work:
     """What a review shows of the customer or invoice that the attempt is about."""
     confirmed: Confirmed | None = None
     """What the platform has said about the trigger, where it was asked."""
+    voided_at: datetime | None = None
+    """When the platform was seen to have voided the invoice that the attempt is about; None as far as is known."""
     decided: Review | None = field(default=None, repr=False)
     """What a person has decided and this attempt is to carry out."""
     leave_line: Callable[[], None] | None = field(default=None, repr=False)

@@ -8,6 +8,7 @@ from storage.errors import ConflictError, NotFoundError
 from storage.postgres.connection import Session
 from storage.postgres.database import Database
 from storage.postgres.intents import close_open_intent
+from storage.postgres.waiting import wake_waiting
 from storage.postgres.where import Where
 from storage.records import EVERYWHERE, EntityMapping, Link, MappingKey, MappingStatus, Page, Scope
 from storage.scalars import micros
@@ -39,7 +40,7 @@ _WRITTEN_BACK = f"UPDATE mappings SET written_back_at = $1, updated_at = $1 WHER
 
 
 async def link(db: Session, new: Link, now: datetime, *, by_hand: bool = False) -> None:
-    """Make a mapping linked. Only a person may move a customer from one linked record to another.
+    """Make a mapping linked, and due what has waited for it. Only a person may move one from record to record.
 
     Raises ConflictError when the record belongs to another customer, or the customer was linked elsewhere meanwhile.
     """
@@ -51,6 +52,7 @@ async def link(db: Session, new: Link, now: datetime, *, by_hand: bool = False) 
     if await db.execute(statement, *values.link(new, now=now)) == 0:
         msg = f"customer {new.key.entity_id} was linked to another record on {new.key.connection} meanwhile"
         raise ConflictError(msg)
+    await wake_waiting(db, new.key, now)
 
 
 async def mark_stale(db: Session, key: MappingKey, now: datetime) -> None:

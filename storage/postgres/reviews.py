@@ -19,6 +19,13 @@ INSERT INTO reviews (review_id, job_id, source, tenant_id, environment_id, conne
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'open', $13)
 ON CONFLICT (job_id) WHERE status = 'open' DO UPDATE SET
     kind = excluded.kind, reason = excluded.reason, candidates = excluded.candidates, customer = excluded.customer"""
+_VOIDED = """
+UPDATE reviews SET voided_at = $1
+ WHERE source = $2 AND entity_type = $3 AND entity_id = $4 AND connection = $5 AND status = 'open'
+   AND voided_at IS NULL"""
+_END = """
+UPDATE reviews SET status = 'resolved', decision = 'retry', resolved_at = $1
+ WHERE job_id = ANY($2::text[]) AND status = 'open'"""
 _RESOLVE = """
 UPDATE reviews SET status = 'resolved', decision = $1, provider_entity_id = $2, resolved_at = $3, resolved_by = $4
  WHERE review_id = $5"""
@@ -35,6 +42,17 @@ UPDATE jobs SET status = 'pending', payload = $3, failures = 0, next_attempt_at 
 async def insert_review(db: Session, review: NewReview, job: Job, now: datetime) -> None:
     """Ask a person about a job; an open question of the same job is renewed."""
     await db.execute(_INSERT, *values.review(review, job, now=now))
+
+
+async def note_voided(db: Session, about: Job, voided_at: datetime) -> None:
+    """Note on the open questions about a job's invoice that the platform has voided it, unless they say so."""
+    await db.execute(_VOIDED, micros(voided_at), about.source, about.entity_type, about.entity_id, about.connection)
+
+
+async def end_reviews(db: Session, job_ids: Sequence[str], now: datetime) -> None:
+    """End the open questions of jobs that are tried again."""
+    if job_ids:
+        await db.execute(_END, micros(now), list(job_ids))
 
 
 class Reviews:

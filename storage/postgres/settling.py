@@ -10,8 +10,9 @@ from storage.postgres.intents import assert_free, close_intent, close_open_inten
 from storage.postgres.jobs import insert_jobs
 from storage.postgres.mappings import link, mark_stale, mark_written_back
 from storage.postgres.parking import call_next
-from storage.postgres.reviews import insert_review
+from storage.postgres.reviews import end_reviews, insert_review, note_voided
 from storage.postgres.rollup import roll_up
+from storage.postgres.waiting import answer_jobs
 from storage.records import JobStatus, Settlement
 from storage.rows import Row
 from storage.scalars import dumps, micros, micros_or_none
@@ -30,8 +31,8 @@ WITH tried AS (
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9))
 UPDATE jobs SET status = $10, outcome = $11, reason = $12, error = $13, error_code = $14, attempts = attempts + 1,
                 failures = failures + $15, next_attempt_at = $16, entity_id = coalesce($17, entity_id),
-                lock_key = coalesce($18, lock_key), payload = coalesce($19, payload), lease_owner = NULL,
-                lease_until = NULL, updated_at = $4
+                lock_key = coalesce($18, lock_key), payload = coalesce($19, payload), waits_for = $20,
+                lease_owner = NULL, lease_until = NULL, updated_at = $4
  WHERE job_id = $1 RETURNING *"""
 _PAUSE = """
 UPDATE connections SET status = 'paused', pause_reason = $1, pause_detail = $2, updated_at = $3
@@ -66,6 +67,10 @@ async def _settle(db: Session, s: Settlement) -> None:
     await insert_jobs(db, [(follow_up, row["dispatch"]) for follow_up in s.follow_ups], now)
     if s.review is not None:
         await insert_review(db, s.review, rows.job(row), now)
+    await answer_jobs(db, s.answers, now)
+    if s.voided_at is not None:
+        await note_voided(db, rows.job(row), s.voided_at)
+    await end_reviews(db, s.answers, now)
     if s.pause is not None:
         connection, code, detail = s.pause
         if await db.execute(_PAUSE, code, detail, micros(now), connection):
@@ -77,7 +82,7 @@ async def _settle(db: Session, s: Settlement) -> None:
 async def _write_job(db: Session, s: Settlement, *, number: int) -> Row:
     row = await db.row(
         _SETTLE, *values.attempt(s, number=number), s.status, s.outcome, s.reason, dumps(s.error), values.error_code(s),
-        int(s.burn), micros_or_none(s.due_at), s.entity_id, s.lock_key, dumps(s.payload),
+        int(s.burn), micros_or_none(s.due_at), s.entity_id, s.lock_key, dumps(s.payload), values.waited(s.waits_for),
     )  # fmt: skip
     if row is None:
         raise LeaseLostError

@@ -61,6 +61,8 @@ class Review:
     created_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None
+    voided_at: datetime | None = None
+    """When the platform was seen to have voided the invoice that it is about, while it was open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,12 @@ class Settlement:
     review: NewReview | None = None
     pause: tuple[str, str, str] | None = None
     """Connection to pause, error code, detail."""
+    voided_at: datetime | None = None
+    """When the platform was seen to have voided the job's invoice: open reviews about it say so from now on."""
+    answers: Sequence[str] = ()
+    """Jobs whose question is answered by this: they run again at once, as by `retry_job`."""
+    waits_for: MappingKey | None = None
+    """Whose link the job waits for: the transaction which makes that link makes the job due, also one that failed."""
 
     def __post_init__(self) -> None:
         """Refuse what would leave the job in nobody's hands."""

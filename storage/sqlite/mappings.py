@@ -10,6 +10,7 @@ from storage.records import EVERYWHERE, EntityMapping, Link, MappingKey, Mapping
 from storage.scalars import array, micros
 from storage.sqlite.database import Database
 from storage.sqlite.intents import close_open_intent
+from storage.sqlite.waiting import wake_waiting
 from storage.sqlite.where import Where
 
 _KEY = "source = ? AND entity_type = ? AND entity_id = ? AND connection = ?"
@@ -45,7 +46,7 @@ def read_mapping(db: sqlite3.Connection, key: tuple[str, str, str, str]) -> Enti
 
 
 def link(db: sqlite3.Connection, new: Link, now: datetime, *, by_hand: bool = False) -> None:
-    """Make a mapping linked. Only a person may move a customer from one linked record to another.
+    """Make a mapping linked, and due what has waited for it. Only a person may move one from record to record.
 
     Raises ConflictError when the record belongs to another customer, or the customer was linked elsewhere meanwhile.
     """
@@ -57,6 +58,7 @@ def link(db: sqlite3.Connection, new: Link, now: datetime, *, by_hand: bool = Fa
     if db.execute(statement, values.link(new, now=now)).rowcount == 0:
         msg = f"customer {new.key.entity_id} was linked to another record on {new.key.connection} meanwhile"
         raise ConflictError(msg)
+    wake_waiting(db, new.key, now)
 
 
 def mark_stale(db: sqlite3.Connection, key: MappingKey, now: datetime) -> None:

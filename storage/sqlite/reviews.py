@@ -20,10 +20,29 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)
 ON CONFLICT (job_id) WHERE status = 'open' DO UPDATE SET
     kind = excluded.kind, reason = excluded.reason, candidates = excluded.candidates, customer = excluded.customer"""
 
+_VOIDED = """
+UPDATE reviews SET voided_at = ?
+ WHERE source = ? AND entity_type = ? AND entity_id = ? AND connection = ? AND status = 'open' AND voided_at IS NULL"""
+
+_END = """
+UPDATE reviews SET status = 'resolved', decision = 'retry', resolved_at = ?
+ WHERE job_id IN (SELECT value FROM json_each(?)) AND status = 'open'"""
+
 
 def insert_review(db: sqlite3.Connection, review: NewReview, job: Job, now: datetime) -> None:
     """Ask a person about a job; an open question of the same job is renewed."""
     db.execute(_INSERT, values.review(review, job, now=now))
+
+
+def note_voided(db: sqlite3.Connection, about: Job, voided_at: datetime) -> None:
+    """Note on the open questions about a job's invoice that the platform has voided it, unless they say so."""
+    db.execute(_VOIDED, (micros(voided_at), about.source, about.entity_type, about.entity_id, about.connection))
+
+
+def end_reviews(db: sqlite3.Connection, job_ids: Sequence[str], now: datetime) -> None:
+    """End the open questions of jobs that are tried again."""
+    if job_ids:
+        db.execute(_END, (micros(now), array(job_ids)))
 
 
 class Reviews:

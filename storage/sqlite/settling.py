@@ -13,15 +13,16 @@ from storage.sqlite.intents import assert_free, close_intent, close_open_intent,
 from storage.sqlite.jobs import insert_job
 from storage.sqlite.mappings import link, mark_stale, mark_written_back
 from storage.sqlite.parking import call_next
-from storage.sqlite.reviews import insert_review
+from storage.sqlite.reviews import end_reviews, insert_review, note_voided
 from storage.sqlite.rollup import roll_up
+from storage.sqlite.waiting import answer_jobs
 
 _HELD = "SELECT * FROM jobs WHERE job_id = ? AND fence = ? AND status = 'running' AND lease_owner = ?"
 _ATTEMPT = "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SETTLE = """
 UPDATE jobs SET status = ?, outcome = ?, reason = ?, error = ?, error_code = ?, attempts = attempts + 1,
                 failures = failures + ?, next_attempt_at = ?, entity_id = coalesce(?, entity_id),
-                lock_key = coalesce(?, lock_key), payload = coalesce(?, payload), lease_owner = NULL,
+                lock_key = coalesce(?, lock_key), payload = coalesce(?, payload), waits_for = ?, lease_owner = NULL,
                 lease_until = NULL, updated_at = ?
  WHERE job_id = ? RETURNING *"""
 _PAUSE = """
@@ -57,7 +58,8 @@ def _settle(db: sqlite3.Connection, s: Settlement) -> None:
         _SETTLE,
         (
             s.status, s.outcome, s.reason, dumps(s.error), values.error_code(s), int(s.burn),
-            micros_or_none(s.due_at), s.entity_id, s.lock_key, dumps(s.payload), micros(now), s.job_id,
+            micros_or_none(s.due_at), s.entity_id, s.lock_key, dumps(s.payload), values.waited(s.waits_for),
+            micros(now), s.job_id,
         ),
     ).fetchone()  # fmt: skip
     call_next(db, held["lock_key"])
@@ -65,6 +67,10 @@ def _settle(db: sqlite3.Connection, s: Settlement) -> None:
         insert_job(db, follow_up, now, dispatch=row["dispatch"])
     if s.review is not None:
         insert_review(db, s.review, rows.job(row), now)
+    answer_jobs(db, s.answers, now)
+    if s.voided_at is not None:
+        note_voided(db, rows.job(row), s.voided_at)
+    end_reviews(db, s.answers, now)
     if s.pause is not None:
         connection, code, detail = s.pause
         if db.execute(_PAUSE, (code, detail, micros(now), connection)).rowcount:

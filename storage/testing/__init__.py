@@ -2,6 +2,7 @@
 
 from storage.testing.activity import ActivityContract
 from storage.testing.alerts import AlertContract
+from storage.testing.answering import AnsweringContract
 from storage.testing.budgets import BudgetContract
 from storage.testing.catalog import CatalogContract
 from storage.testing.claims import ClaimContract
@@ -28,6 +29,7 @@ class StoreContract(
     TallyContract,
     ClaimContract,
     SettlingContract,
+    AnsweringContract,
     JobContract,
     IntentContract,
     MappingContract,

@@ -26,6 +26,7 @@ CREATE INDEX jobs_open ON jobs (status) WHERE status NOT IN ('succeeded', 'cance
 CREATE INDEX jobs_parked ON jobs (lock_key, parked_at) WHERE parked_at IS NOT NULL;
 CREATE INDEX jobs_subject ON jobs (subject, connection, kind) WHERE status = 'succeeded' AND outcome = 'done';
 CREATE INDEX jobs_tenant ON jobs (tenant_id, environment_id);
+CREATE INDEX jobs_waits_for ON jobs (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX mappings_connection ON mappings (connection);
 CREATE INDEX mappings_entity ON mappings (entity_id);
 CREATE INDEX mappings_provider ON mappings (provider_entity_id, connection);
@@ -233,7 +234,7 @@ CREATE TABLE jobs (
     parked_at       INTEGER, -- while it waits for another with its lock key: when it was due
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL
-) STRICT;
+, waits_for TEXT) STRICT;
 CREATE TABLE keys (
     key_id         TEXT PRIMARY KEY,
     name           TEXT NOT NULL,
@@ -311,7 +312,7 @@ CREATE TABLE reviews (
     created_at         INTEGER NOT NULL,
     resolved_at        INTEGER,
     resolved_by        TEXT
-) STRICT;
+, voided_at INTEGER) STRICT;
 CREATE TABLE schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT;
 CREATE TABLE secrets (
     owner TEXT NOT NULL,

@@ -41,6 +41,7 @@ async def resolve(visit: Visit) -> web.StreamResponse:
     """Record a decision. What speaks against it is said on the page, and nothing is decided then."""
     review_id, form = visit.part("review_id"), visit.form
     review = await visit.operations.reviews.get(review_id, visit.scope)
+    voided = review.voided_at is not None
     try:
         if form.text("decision") not in list(Decision):
             raise RequestInvalidError("choose what to do")
@@ -54,7 +55,7 @@ async def resolve(visit: Visit) -> web.StreamResponse:
     except (GatewayError, ConnectorError, StorageError) as error:
         return await _page(visit, review, error=error)
     said = {
-        Decision.ADOPT: f"{review.entity_id} is being linked to {record}.",
+        Decision.ADOPT: f"{review.entity_id} is being linked to {record}{', which is then voided' * voided}.",
         Decision.CREATE: f"A new record is being created for {review.entity_id}.",
         Decision.IGNORE: "Nothing is done; the job is cancelled.",
     }[decision]

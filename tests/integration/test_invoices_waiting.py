@@ -1,0 +1,94 @@
+"""Invoices of a customer that has died at the provider: they follow as soon as the customer is linked again."""
+
+from collections.abc import Callable
+
+import pytest
+
+from storage.records import JobStatus, MappingStatus
+from tests.configuring import SOURCE
+from tests.harness import NOMOD, QUICKBOOKS, Rig
+
+ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+SOON = 2.0
+"""Seconds that may pass: the next scheduled try lies further away."""
+
+
+async def _dead(rig: Rig, connection: str) -> str:
+    """Link Ada at a provider, have her record die there, and return what another record of hers is called."""
+    await rig.add_flexprice()
+    ada = rig.flexprice.add_customer(**ADA)
+    if connection == NOMOD:
+        await rig.add_nomod(invoices=True)
+        await rig.finalize(ada["id"], lines=())  # which brings the customer alone
+        await rig.finish()
+        rig.nomod.customers.clear()
+        return rig.nomod.seed(first_name="Ada", last_name="Again", email="again@example.com")
+    await rig.add_quickbooks(invoices=True)
+    await rig.finalize(ada["id"], currency="usd", lines=())
+    await rig.finish()
+    rig.intuit.deactivate(next(iter(rig.intuit.customers)))
+    return str(rig.intuit.seed_customer(DisplayName="Ada again")["Id"])
+
+
+async def _bill(rig: Rig, *, count: int = 2) -> None:
+    for _ in range(count):
+        await rig.finalize(next(iter(rig.flexprice.customers)), currency="usd")
+
+
+def _payers(rig: Rig, connection: str) -> list[str]:
+    if connection == NOMOD:
+        return [each["customer_id"] for each in rig.nomod.invoices.values()]
+    return [each["CustomerRef"]["value"] for each in rig.intuit.invoices.values()]
+
+
+async def _adopt(rig: Rig, connection: str, record: str) -> None:
+    await rig.resolve("adopt", record, connection=connection)
+
+
+async def _link(rig: Rig, connection: str, record: str) -> None:
+    customer = next(iter(rig.flexprice.customers))
+    path = f"/api/v1/mappings/{SOURCE}/customer/{customer}/{connection}"
+    status, told = await rig.api("PUT", path, {"provider_entity_id": record})
+    assert status == 200, told
+
+
+@pytest.mark.parametrize("connection", [NOMOD, QUICKBOOKS])
+@pytest.mark.parametrize("how", [_adopt, _link])
+@pytest.mark.parametrize("late", [False, True])
+async def test_invoices_follow_at_once_when_their_customer_is_linked_again(
+    rig: Rig, connection: str, how: Callable[..., object], late: bool
+) -> None:
+    """Also where nobody has decided for so long that they have become dead letters."""
+    record = await _dead(rig, connection)
+    await _bill(rig)
+    await (rig.finish() if late else rig.live(120))
+    waiting = await rig.jobs(kind="ensure_invoice")
+    assert [job.status for job in waiting] == [JobStatus.FAILED if late else JobStatus.PENDING] * 2, waiting
+    await how(rig, connection, record)  # type: ignore[misc]
+    await rig.live(SOON)
+    assert _payers(rig, connection) == [record, record]
+    await rig.finish()
+    await rig.check()
+
+
+async def test_invoices_follow_at_once_when_the_check_has_made_their_customer_active_again(rig: Rig) -> None:
+    await _dead(rig, QUICKBOOKS)
+    await rig.add_quickbooks(invoices=True, inactive="reactivate")
+    [record] = [each.provider_entity_id for each in await rig.mappings(entity_type="customer")]
+    await _bill(rig)
+    await rig.live(SOON)
+    assert _payers(rig, QUICKBOOKS) == [record, record]
+    assert await rig.jobs(kind="check_mapping")
+    await rig.finish()
+    await rig.check(all_linked=True)
+
+
+async def test_an_invoice_waits_for_nobody_else(rig: Rig) -> None:
+    await _dead(rig, NOMOD)
+    await _bill(rig, count=1)
+    await rig.live(120)
+    [job] = await rig.jobs(kind="ensure_invoice", status=JobStatus.PENDING)
+    await rig.finalize(rig.flexprice.add_customer(name="Grace Hopper", email="grace@example.com")["id"])
+    await rig.live(SOON)
+    assert len(await rig.mappings(entity_type="customer", status=MappingStatus.LINKED)) == 1
+    assert (await rig.store.get_job(job.job_id)).attempts == job.attempts
