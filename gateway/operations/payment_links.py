@@ -27,7 +27,7 @@ from gateway.pipeline.dispatch import (
     ensure_job,
     link_job,
 )
-from gateway.pipeline.link_keeping import LinkedLink, was_told
+from gateway.pipeline.keeping import LinkedLink, payments_of, was_told
 from gateway.pipeline.work import CUSTOMER
 from gateway.registry import Registry
 from gateway.sources.base import Event, Trigger
@@ -143,7 +143,7 @@ class PaymentLinks(Desk):
             raise CapabilityMissingError(
                 f"{name} makes no payment links, and no invoice there has a page; customer: {record}"
             )
-        asks, currency, due = _left(details), str(details.get("currency") or wish.due.currency), wish.due
+        asks, currency, due = _left(mapping, details), str(details.get("currency") or wish.due.currency), wish.due
         if asks is not None and (asks, currency) != (due.amount_due, due.currency):
             raise InvoiceNotPayableError(
                 f"the invoice's page asks for {shown(asks, currency)}, and {shown(due.amount_due, due.currency)} are"
@@ -247,11 +247,10 @@ def _leads(job: Job, wish: Wish) -> bool:
     return job.kind != ENSURE_INVOICE or need
 
 
-def _left(details: Mapping[str, Any]) -> Decimal | None:
+def _left(mapping: EntityMapping, details: Mapping[str, Any]) -> Decimal | None:
     """Return what the provider's invoice asks for after the payments kept with it; None where that is unknown."""
-    payments = details.get("payments")
-    paid = [each.get("amount") for each in payments if isinstance(each, dict)] if isinstance(payments, list) else []
     try:
-        return total([parse(details.get("total")), *(parse(amount).copy_negate() for amount in paid)])
+        paid = [parse(each.get("amount")).copy_negate() for each in payments_of(mapping)]
+        return total([parse(details.get("total")), *paid])
     except MoneyError:
         return None

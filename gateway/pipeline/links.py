@@ -18,7 +18,7 @@ from gateway.pipeline.dispatch import ENSURE_LINK, INVOICE, PAYMENT_LINK
 from gateway.pipeline.ensure import Ensure
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.invoices import customer_mapping
-from gateway.pipeline.link_keeping import LinkedLink, was_told
+from gateway.pipeline.keeping import LinkedLink, was_told
 from gateway.pipeline.link_matching import difference, link_guards, match_link, recovered_link
 from gateway.pipeline.matching import Adopt, Ask, Decision, Judged
 from gateway.pipeline.settling import Result

@@ -5,21 +5,26 @@ The webhook is a hint. What is believed is the payment as the provider has it no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from connectors.errors import ConfigurationError
-from connectors.money import MoneyError, parse, shown
+from connectors.money import MoneyError, parse, shown, total
 from connectors.payments import PaidFor, PaidKind, Payment, Payments, PaymentStatus
 from gateway.errors import PaymentDiffersError
 from gateway.pipeline.dispatch import next_payment_job
 from gateway.pipeline.entities import ignored
+from gateway.pipeline.keeping import TELLING, TOLD, payments_of
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Stage, Work
 from gateway.sources.base import Dropped
-from storage.records import EntityMapping, JobStatus, Link, MappingStatus, Scope
+from storage.records import EntityMapping, JobStatus, Link, MappingStatus, ReviewStatus, Scope
 
+LOOKS = (60.0, 900.0)
+"""Seconds after a webhook at which a payment is looked at again that the provider shows as under way, or not at all."""
+COMING = (15.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0, 259_200.0)
+"""Seconds after a webhook at which a record is looked for again while it is in doubt whether it is one of ours."""
 SUM = {PaidKind.INVOICE: "total", PaidKind.PAYMENT_LINK: "amount"}
 """Kind of record → where its mapping's details keep what it asks for."""
 
@@ -54,34 +59,68 @@ class RecordPayment(Stage):
             return ignored("the payment is of another company than the connection's")
         payment = await connector.get_payment(job.entity_id or "")
         if payment is None:
-            return ignored("the provider has no such payment")
-        if payment.status is not PaymentStatus.SETTLED:
-            return ignored(f"the payment is {payment.status} at the provider")
+            return self._later(work, LOOKS, "the provider has no such payment")
+        if payment.status in {PaymentStatus.PENDING, PaymentStatus.FAILED}:
+            looks = LOOKS if payment.status is PaymentStatus.PENDING else ()
+            return self._later(work, looks, f"the payment is {payment.status} at the provider")
         place = int(work.payload.get("place") or 0)
         if place >= len(payment.paid_for):
             return ignored("it is for none of the provider's invoices and links")
         result = await self._record(work, payment, payment.paid_for[place])
-        if place + 1 == len(payment.paid_for):
+        if place + 1 == len(payment.paid_for) or result.status is JobStatus.PENDING:
             return result
         return _and_then(result, work, place + 1, now=self.now())
 
-    async def _record(self, work: Work, payment: Payment, paid: PaidFor) -> Result:
-        mapping = await self._mapping(work, paid)
-        if mapping is None:
-            return ignored(f"paid for {paid.kind.replace('_', ' ')} {paid.provider_entity_id}, which is not ours")
-        received = Received(payment=payment, paid=paid, mapping=mapping)
-        known = _payments_of(mapping)
-        if any(each.get("id") == payment.provider_entity_id for each in known):
-            return ignored("the payment was recorded before")
-        check(received)
-        told = await self._report(work, received)
-        entry = {
-            "id": payment.provider_entity_id, "amount": f"{paid.amount:f}", "currency": payment.currency,
-            "paid_at": payment.paid_at.isoformat() if payment.paid_at else None, "platform": told,
-        }  # fmt: skip
+    def _later(self, work: Work, steps: Sequence[float], why: str) -> Result:
+        """Come back at the next of these times after the job began; after the last there is nothing to do."""
+        begun = work.claimed.job.created_at
+        age = (self.now() - begun).total_seconds()
+        coming = next((step for step in steps if step > age), None)
+        if coming is None:
+            return ignored(why)
         return Result(
-            status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done", link=_kept(mapping, [*known, entry]),
-            decision={"decision": "payment", "record": paid.provider_entity_id, "why": told},
+            status=JobStatus.PENDING, outcome="waiting", reason=f"{why}; looked at again later",
+            next_attempt_at=begun + timedelta(seconds=coming),
+        )  # fmt: skip
+
+    async def _record(self, work: Work, payment: Payment, paid: PaidFor) -> Result:
+        """Count the payment for one of our records, in two attempts.
+
+        The first keeps with our record that it is being told; so the second, whose answer may be lost, is not taken for
+        another payment when it comes again.
+        """
+        mapping = await self._mapping(work, paid)
+        returned = payment.status is PaymentStatus.RETURNED
+        if mapping is None:
+            why = f"paid for {paid.kind.replace('_', ' ')} {paid.provider_entity_id}, which is not ours"
+            coming = not returned and await self._is_coming(work, paid)
+            return self._later(work, COMING if coming else (), why)
+        received = Received(payment=payment, paid=paid, mapping=mapping)
+        known = [dict(each) for each in payments_of(mapping)]
+        entry = next((each for each in known if each.get("id") == payment.provider_entity_id), None)
+        if returned:
+            return _returned(mapping, known, entry)
+        if entry is None:
+            check(received)
+            open_for = sum((Decimal(each["amount"]) for each in known if each.get("platform") == TELLING), Decimal(0))
+            refused = await self._not_told(work, received, under_way=open_for)
+            entry = {
+                "id": payment.provider_entity_id, "amount": f"{paid.amount:f}", "currency": payment.currency,
+                "paid_at": payment.paid_at.isoformat() if payment.paid_at else None, "platform": refused or TELLING,
+            }  # fmt: skip
+            known.append(entry)
+            if refused is None and mapping.status is MappingStatus.LINKED:
+                return Result(
+                    status=JobStatus.PENDING, outcome="recorded", link=_kept(mapping, known),
+                    next_attempt_at=self.now(),
+                )  # fmt: skip
+        elif entry.get("platform") != TELLING:
+            return ignored("the payment was recorded before")
+        if entry["platform"] == TELLING:
+            entry["platform"] = await self._tell(work, received)
+        return Result(
+            status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done", link=_kept(mapping, known),
+            decision={"decision": "payment", "record": paid.provider_entity_id, "why": entry["platform"]},
         )  # fmt: skip
 
     async def _mapping(self, work: Work, paid: PaidFor) -> EntityMapping | None:
@@ -93,27 +132,53 @@ class RecordPayment(Stage):
         )  # fmt: skip
         return page.items[0] if page.items else None
 
-    async def _report(self, work: Work, received: Received) -> str:
-        """Tell the platform, where it can be told; return in words what came of it. Raises PaymentDiffersError."""
+    async def _is_coming(self, work: Work, paid: PaidFor) -> bool:
+        """Whether the record may yet become one of ours: a create is in doubt, or a person is asked about it."""
+        job = work.claimed.job
+        scope = Scope(tenant_id=job.tenant_id, environment_id=job.environment_id)
+        doubtful = await self.store.list_mappings(
+            scope, connection=job.connection, entity_type=str(paid.kind), status=MappingStatus.INTENDED, limit=1
+        )
+        if doubtful.items:
+            return True
+        asked = await self.store.list_reviews(scope, connection=job.connection, status=ReviewStatus.OPEN, limit=200)
+        return any(
+            isinstance(each, dict) and each.get("provider_entity_id") == paid.provider_entity_id
+            for review in asked.items
+            for each in (review.candidates if isinstance(review.candidates, list) else ())
+        )
+
+    async def _not_told(self, work: Work, received: Received, *, under_way: Decimal) -> str | None:
+        """Return in words why the platform is not told, or None. Raises PaymentDiffersError.
+
+        `under_way` is how much it is being told of other payments: it may not have counted that yet.
+        """
         mapping, paid, payment = received.mapping, received.paid, received.payment
-        source = work.registry.source(mapping.source)
+        source, came = work.registry.source(mapping.source), shown(paid.amount, payment.currency)
         if not work.source.reports_payments:
             return "not told: the source's `report` is off"
         if not source.has_invoices:
             return "not told: the platform has no invoices"
         open_now = await source.payable(mapping.entity_id)
         if isinstance(open_now, Dropped):
+            if open_now.voided:
+                raise PaymentDiffersError(f"{came} were paid, and {open_now.reason}")
             return f"not told: {open_now.reason}"
-        if paid.amount > open_now.amount_due:
+        left = total((open_now.amount_due, under_way.copy_negate()))
+        if payment.currency != open_now.currency or paid.amount > left:
             raise PaymentDiffersError(
-                f"{shown(paid.amount, payment.currency)} were paid, and the platform says that"
-                f" {shown(open_now.amount_due, open_now.currency)} are open"
+                f"{came} were paid, and the platform says that {shown(left, open_now.currency)} are open"
             )
-        done = await source.report_payment(
+        return None
+
+    async def _tell(self, work: Work, received: Received) -> str:
+        """Tell the platform; return in words what came of it."""
+        mapping, paid, payment = received.mapping, received.paid, received.payment
+        done = await work.registry.source(mapping.source).report_payment(
             invoice_id=mapping.entity_id, key=received.key, amount=paid.amount, currency=payment.currency,
             connector=mapping.connector, payment=payment.provider_entity_id,
         )  # fmt: skip
-        return "not told: the platform has no place for payments" if done is None else "told"
+        return "not told: the platform has no place for payments" if done is None else TOLD
 
 
 def check(received: Received) -> None:
@@ -135,10 +200,15 @@ def check(received: Received) -> None:
         )
 
 
-def _payments_of(mapping: EntityMapping) -> Sequence[Mapping[str, Any]]:
-    details = mapping.details if isinstance(mapping.details, dict) else {}
-    known = details.get("payments")
-    return [each for each in known if isinstance(each, dict)] if isinstance(known, list) else []
+def _returned(mapping: EntityMapping, known: Sequence[dict[str, Any]], entry: dict[str, Any] | None) -> Result:
+    """Note with our record that money which was counted was given back: the platform is not told of that."""
+    if entry is None or entry.get("status") == PaymentStatus.RETURNED:
+        return ignored("the payment is returned at the provider")
+    entry["status"] = str(PaymentStatus.RETURNED)
+    return Result(
+        status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done", link=_kept(mapping, known),
+        decision={"decision": "payment", "record": mapping.provider_entity_id, "why": "given back, some or all of it"},
+    )  # fmt: skip
 
 
 def _kept(mapping: EntityMapping, payments: Sequence[Mapping[str, Any]]) -> Link | None:

@@ -14,7 +14,9 @@ from connectors.links import CreatedLink, LinkCandidate, PaymentLinkRequest
 from connectors.models import CreateIntent
 from connectors.nomod.connector import NomodConnector
 from connectors.nomod.harness import NomodHarness
-from connectors.nomod.links import marked, read_link
+from connectors.nomod.linking import LISTING
+from connectors.nomod.links import marked
+from connectors.nomod.paging import envelope
 from connectors.testing.quality import Mark, Marked
 from connectors.testing.rulebook import Kit
 from connectors.testing.rules import LINK_RULES
@@ -29,8 +31,9 @@ class NeverFinds(NomodConnector):
 
 class ReadsTheFirstPage(NomodConnector):
     async def find_links(self, request: PaymentLinkRequest, **_: Any) -> Sequence[LinkCandidate]:
-        rows = (await self._api.request("GET", "/v1/links", query={"page_size": "100"})).exact_json()["results"]
-        return [read_link(row, request=request) for row in rows if marked(row, request)]
+        page = envelope(await self._api.request("GET", LISTING.path, query={"page_size": "100"}), LISTING)
+        mine = [await self.get_link(row.id) for row in page.rows if marked(row.fields, request)]
+        return [each for each in mine if each is not None]
 
 
 class ReadsErrorsAsNone(NomodConnector):

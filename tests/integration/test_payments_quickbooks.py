@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
+from connectors.testing.faults import Fault, FaultKind
 from gateway.configuration.specs import SourceSpec
 from gateway.sources.base import Verification
 from gateway.sources.signing import sign_as_intuit
@@ -97,6 +98,20 @@ async def test_parts_of_an_invoice_are_counted_one_by_one_in_both_shapes(rig: Ri
     assert [each["id"] for each in mapping.details["payments"]] == [first, second]
     assert await tell(rig, cloud(rig, first, second)) is DeliveryStatus.IGNORED
     await rig.check(all_linked=True)
+
+
+@pytest.mark.parametrize("route", ["POST /v1/payments", "PUT /v1/payments/*"])
+@pytest.mark.parametrize("amount", [Decimal(1000), None])
+async def test_a_lost_answer_of_the_platform_is_not_taken_for_another_payment(
+    rig: Rig, route: str, amount: Decimal | None
+) -> None:
+    invoice, record = await billed(rig)
+    rig.flexprice.faults.add(Fault(kind=FaultKind.DROP_AFTER, route=route))
+    payment = rig.intuit.pay(record, amount)["Id"]
+    assert await tell(rig, cloud(rig, payment)) is DeliveryStatus.PROCESSED
+    assert (paid(rig, invoice), len(rig.flexprice.payments)) == (amount or Decimal(1500), 1)
+    [mapping] = await rig.mappings(entity_type="invoice")
+    assert [each["platform"] for each in mapping.details["payments"]] == ["told"]
 
 
 async def test_another_companys_payments_other_entities_and_nonsense_change_nothing(rig: Rig) -> None:

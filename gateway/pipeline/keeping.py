@@ -1,10 +1,14 @@
-"""What is kept with the mapping of a payment link: what it asks for, what it was taken for, and its payments. Pure."""
+"""What is kept with mappings about money: what a payment link asks for and was taken for, and payments. Pure."""
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from connectors.invoices import Invoice
 from storage.records import EntityMapping, MappingStatus
+
+TELLING, TOLD = "being told", "told"
+"""What stands with a payment while the platform is told of it, and afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,5 +47,11 @@ class LinkedLink:
 
 def was_told(mapping: EntityMapping) -> bool:
     """Whether the platform was told of a payment of this link (payments.py keeps them with the mapping)."""
+    return any(each.get("platform") == TOLD for each in payments_of(mapping))
+
+
+def payments_of(mapping: EntityMapping) -> list[dict[str, Any]]:
+    """Return the payments that are kept with the mapping of an invoice or link: `payments.py` writes them."""
     details = mapping.details if isinstance(mapping.details, dict) else {}
-    return any(isinstance(each, dict) and each.get("platform") == "told" for each in details.get("payments") or ())
+    known = details.get("payments")
+    return [each for each in known if isinstance(each, dict)] if isinstance(known, list) else []

@@ -1,0 +1,93 @@
+"""Payments at the wrong moment: before the link is known, after a void, by hand-made links."""
+
+import pytest
+
+from connectors.testing.faults import Fault, FaultKind
+from storage.records import DeliveryStatus
+from tests.configuring import NOMOD_EVENTS, SOURCE
+from tests.harness import NOMOD, Rig
+from tests.integration.api_setup import API, callers
+from tests.integration.payment_setup import an_invoice, ask, charge_event, tell
+
+
+@pytest.fixture(autouse=True)
+async def _configured(rig: Rig) -> None:
+    await rig.add_flexprice()
+    await rig.add_nomod(invoices=True)
+    await rig.add_nomod_events()
+
+
+async def test_a_link_that_was_mapped_by_hand_is_compared_with_what_is_open_in_its_currency(rig: Rig) -> None:
+    _, invoice = an_invoice(rig)
+    async with callers(rig) as who:
+        record = (await ask(who, invoice)).json["provider_entity_id"]
+        path = f"{API}/mappings/{SOURCE}/payment_link/{invoice}/{NOMOD}"
+        assert (await who.operator.ask("DELETE", path)).status == 204
+        assert (await who.operator.ask("PUT", path, {"provider_entity_id": record})).status == 200
+    charge = rig.nomod.pay_link(record)
+    rig.nomod.charges[charge]["currency"] = "USD"
+    assert (await tell(rig, charge)).status is DeliveryStatus.NEEDS_REVIEW
+    review = await rig.open_review()
+    assert review.kind == "payment_differs"
+    assert "1500.00 USD" in review.reason
+    assert "1500.00 AED" in review.reason
+    assert not rig.flexprice.payments
+
+
+async def test_money_for_an_invoice_that_was_voided_is_put_before_a_person(rig: Rig) -> None:
+    _, invoice = an_invoice(rig)
+    await rig.announce(invoice)
+    await rig.finish()
+    [record] = rig.nomod.invoices
+    charge = rig.nomod.pay_invoice(record)
+    rig.flexprice.void_invoice(invoice)
+    assert (await tell(rig, charge)).status is DeliveryStatus.NEEDS_REVIEW
+    review = await rig.open_review()
+    assert review.kind == "payment_differs"
+    assert "VOIDED" in review.reason
+    assert "1500.00 AED" in review.reason
+
+
+async def test_a_payment_that_comes_before_its_invoice_is_linked_waits_for_that(rig: Rig) -> None:
+    _, invoice = an_invoice(rig)
+    rig.nomod.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v1/invoices"))
+    await rig.announce(invoice)
+    await rig.until(lambda: rig.nomod.invoices)
+    [record] = rig.nomod.invoices
+    delivery = await tell(rig, rig.nomod.pay_invoice(record))
+    assert delivery.status is DeliveryStatus.PROCESSED, delivery.reason
+    assert rig.flexprice.invoices[invoice]["payment_status"] == "SUCCEEDED"
+    assert len(rig.flexprice.payments) == 1
+    await rig.check(all_linked=True)
+
+
+async def test_a_payment_that_the_provider_shows_late_is_looked_for_again(rig: Rig) -> None:
+    _, invoice = an_invoice(rig)
+    await rig.announce(invoice)
+    await rig.finish()
+    [record] = rig.nomod.invoices
+    charge = rig.nomod.pay_invoice(record)
+    body = charge_event(rig, charge)
+    rig.nomod.charges[charge]["status"] = "authorised"
+    await rig.send(body, source=NOMOD_EVENTS)
+    await rig.live(30)
+    assert not rig.flexprice.payments
+    rig.nomod.charges[charge]["status"] = "paid"
+    await rig.finish()
+    assert len(rig.flexprice.payments) == 1
+
+
+async def test_a_refund_of_what_was_told_shows_with_our_record(rig: Rig) -> None:
+    _, invoice = an_invoice(rig)
+    await rig.announce(invoice)
+    await rig.finish()
+    [record] = rig.nomod.invoices
+    charge = rig.nomod.pay_invoice(record)
+    await tell(rig, charge)
+    rig.nomod.charges[charge]["status"] = "partially_refunded"
+    for _ in range(2):
+        await tell(rig, charge)
+    [mapping] = await rig.mappings(entity_type="invoice")
+    [kept] = mapping.details["payments"]
+    assert (kept["platform"], kept["status"]) == ("told", "returned")
+    assert len(rig.flexprice.payments) == 1
