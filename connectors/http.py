@@ -135,10 +135,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def classify(reply: Reply) -> ConnectorError | None:
     """Return the error that a status alone tells, None for 2xx. Connectors wrap it with what their bodies tell."""
-    status, wait = reply.status, retry_after(reply.headers)
-    detail = f"HTTP {status}"
+    status = reply.status
     if 200 <= status < 300:
         return None
+    detail, wait = f"HTTP {status}", retry_after(reply.headers)
     if status == 429:
         return RateLimitedError(detail, retry_after=wait)
     if status == 401:
@@ -273,9 +273,7 @@ class JsonApi:
                 ) as answer:
                     status = answer.status
                     request_id = answer.headers.get(self._request_id_header) if self._request_id_header else None
-                    content = await answer.content.read(MAX_ANSWER_BYTES + 1)
-                    while len(content) <= MAX_ANSWER_BYTES and (more := await answer.content.read(MAX_ANSWER_BYTES)):
-                        content += more
+                    content = await _read(answer.content)
                     if len(content) > MAX_ANSWER_BYTES:
                         msg = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
                         raise UnexpectedResponseError(msg)
@@ -323,6 +321,14 @@ def note(
                 connection=connection, _begun=begun, _bodies=(url, _small(body), _small(answer)),
             )
         )  # fmt: skip
+
+
+async def _read(stream: aiohttp.StreamReader) -> bytes:
+    """Return a body, or more than `MAX_ANSWER_BYTES` of one that is too large."""
+    content = await stream.read(MAX_ANSWER_BYTES + 1)
+    while len(content) <= MAX_ANSWER_BYTES and not stream.at_eof():
+        content += await stream.read(MAX_ANSWER_BYTES)
+    return content
 
 
 def _small(body: bytes | None) -> bytes | int | None:

@@ -27,6 +27,8 @@ LONGEST_WAIT = 30.0
 """Seconds that a request waits for a pause to end; when it takes longer, its job comes again later."""
 BEAT = 1.0
 """Seconds after which a process with requests under way says that it is there."""
+LINGER = 0.05
+"""Seconds for which a process stays alone after its last request: the next may follow at once."""
 LOOK_AGAIN = 0.1
 """Seconds after which it looks whether another process has given up a place."""
 NEARLY_OVER = 30_000
@@ -58,12 +60,14 @@ class Budget:
         store_time: Callable[[], datetime] | None = None,
     ) -> None:
         self.windows = windows_of(limits)
+        self._late = lateness(self.windows)
         self._connection, self._concurrency = connection, max(1, limits.concurrency)
         self._store, self._breaker = store, breaker
         self._owner = f"{owner}#{next(_NUMBERS)}"  # a connection whose settings change has two for a moment
         self._clock, self._sleep, self._pause, self._store_time = clock, sleep, pause, store_time
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._busy = self._places = 0
+        self._asking = False
         self._slots: deque[tuple[int, int]] = deque()
         self._server: asyncio.Task[None] | None = None
         self._stirred = asyncio.Event()
@@ -116,11 +120,39 @@ class Budget:
     # Who waits, and who serves them ----------------------------------------------------------------------------
 
     async def _enter(self) -> None:
-        at = await self._turn()
+        at = self._use_at_once()
+        if at is None:
+            at = await self._turn()
         while self._is_late(at):  # the machine has other things to do than to go on here
             self._unused.append((at, 1))
             self._leave()
             at = await self._turn(first=True)
+
+    def _use_at_once(self) -> int | None:
+        """Let a request in that need not wait, and return for when; None when it has to wait for its turn.
+
+        Only while this process is alone and nobody waits: most requests of one process, which need no task for it.
+        """
+        serving = self._server is not None and not self._waiting and not self._asking
+        if not serving or not self._alone_until or self._is_over() or self._breaker.held_for > 0:
+            return None
+        if self._busy >= self._places or not self._slots:
+            self._take_alone(1)
+        if self._busy >= self._places or not self._slots or self._slots[0][0] > self._store_now():
+            return None
+        return self._let_in()
+
+    def _let_in(self) -> int | None:
+        """Use the next slot, whose time has come, and return it; None when it is over, and given back."""
+        at, count = self._slots.popleft()
+        if self._is_late(at):
+            self._unused.append((at, count))
+            return None
+        if count > 1:
+            self._slots.appendleft((at, count - 1))
+        self._busy += 1
+        self._begun += 1
+        return at
 
     async def _turn(self, *, first: bool = False) -> int:
         """Wait until this request may be sent; return for when."""
@@ -143,17 +175,17 @@ class Budget:
 
     def _leave(self) -> None:
         self._busy -= 1
-        self._stirred.set()
+        if self._waiting or not self._busy or not self._alone_until:
+            self._stirred.set()
 
     async def _serve(self) -> None:
         """Let in who waits, in turn; ends when nobody waits and nothing is under way."""
         try:
             while self._waiting or self._busy or self._alone_until:
-                if self._alone_until and (self._is_over() or not (self._waiting or self._busy)):
+                if self._alone_until and self._is_over():
                     await self._ask()
                 elif not self._waiting:
-                    if not await self._stirs(BEAT if not self._alone_until else ALONE / SECOND / 2):
-                        await self._take()
+                    await self._rest()
                 elif self._breaker.held_for > 0:
                     await self._wait_out(self._breaker.held_for)
                 elif self._busy >= self._places or not self._slots:
@@ -169,25 +201,32 @@ class Budget:
             while self._waiting:  # only where it was cancelled: the gateway stops
                 self._waiting.popleft().cancel()
 
+    async def _rest(self) -> None:
+        """Wait for somebody to come or leave. Where nobody does, say so: soon once nothing is under way here."""
+        if not self._alone_until:
+            if not await self._stirs(BEAT):
+                await self._ask()
+        elif self._busy:
+            if not await self._stirs(ALONE / SECOND / 2):
+                self._take_alone(len(self._waiting))
+        elif not await self._stirs(LINGER) and not self._busy:
+            await self._ask()
+
     async def _use_next(self) -> None:
         """Wait for the next slot, and let one in; a slot that is over by now is given back."""
-        at, count = self._slots[0]
         now = self._store_now()
-        ahead = at - now
+        ahead = self._slots[0][0] - now
         if ahead > 0:
             over = self._alone_until - NEARLY_OVER - now if self._alone_until else ahead
             await self._sleep(min(ahead, over) / SECOND)
             return
-        self._slots.popleft()
-        if self._is_late(at):
-            self._unused.append((at, count))
+        at = self._let_in()
+        if at is None:
             return
-        if count > 1:
-            self._slots.appendleft((at, count - 1))
         place = self._waiting.popleft()
-        if not place.done():
-            self._busy += 1
-            self._begun += 1
+        if place.done():
+            self._leave()
+        else:
             place.set_result(at)
 
     async def _wait_out(self, seconds: float) -> None:
@@ -221,8 +260,12 @@ class Budget:
         if not self._alone_until:
             await self._ask()
             return
+        self._take_alone(len(self._waiting))
+
+    def _take_alone(self, waiting: int) -> None:
+        """Take what `waiting` requests get, by itself."""
         holding, unused = self._holding(), tuple(self._unused)
-        wish = Wish(owner=self._owner, busy=self._busy, waiting=len(self._waiting), holding=holding, unused=unused)
+        wish = Wish(owner=self._owner, busy=self._busy, waiting=waiting, holding=holding, unused=unused)
         self._own, got = self._decide(wish, self._own, self._store_now())
         self._used += [*got.slots, *((at, -count) for at, count in unused)]
         self._unused.clear()
@@ -230,7 +273,7 @@ class Budget:
 
     async def _ask(self) -> None:
         """Tell the store what was handed out and what is wanted, and take it. A store that is away is waited for."""
-        began, late = self._clock(), lateness(self.windows)
+        began, late = self._clock(), self._late
         holding, used, unused = self._holding(), tuple(self._used), tuple(self._unused)
         passed, begun = began - self._asked, self._begun
         wish = Wish(
@@ -245,6 +288,7 @@ class Budget:
             return own, (own, got)
 
         given = self._store_time() if self._store_time is not None else None
+        self._asking = True  # what it says replaces what this process knows: nothing may be handed out meanwhile
         try:
             (own, got), told, circuit = await self._store.change_budget(self._connection, change, now=given)
         except StorageError:
@@ -252,6 +296,8 @@ class Budget:
             self._slots.clear()
             await self._pause(STORE_AWAY)
             return
+        finally:
+            self._asking = False
         took = round((self._clock() - began) * SECOND)
         lead = took + took // 4 if took > late // 2 else 0
         self._lead = min(SECOND, max(lead, self._lead * 3 // 4))  # answers that took long once may do so again
@@ -279,7 +325,7 @@ class Budget:
         return sum(count for _, count in self._slots)
 
     def _is_late(self, at: int) -> bool:
-        return self._store_now() - at > lateness(self.windows)
+        return self._store_now() - at > self._late
 
     def _is_over(self) -> bool:
         return self._store_now() >= self._alone_until - NEARLY_OVER
@@ -299,12 +345,8 @@ class _Offset:
         self._now: int | None = None
         self._before: int | None = None
         self._since = 0.0
-
-    @property
-    def micros(self) -> int:
-        """Return the best bound known."""
-        known = [bound for bound in (self._now, self._before) if bound is not None]
-        return min(known, default=0)
+        self.micros = 0
+        """The best bound known."""
 
     def note(self, bound: int, *, at: float) -> None:
         """Take up a bound; those older than twice `OFFSET_LASTS` are forgotten, and all when the clock was set."""
@@ -314,3 +356,4 @@ class _Offset:
             self._now, self._before, self._since = bound, self._now, at
         else:
             self._now = min(self._now, bound)
+        self.micros = self._now if self._before is None else min(self._now, self._before)

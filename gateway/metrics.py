@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -36,10 +37,11 @@ class Metrics:
         r.register(self.door)
         r.register(self.gauges)
         self._polls, self._polled = _counter(families.POLLS, r), _counter(families.POLLED, r)
-        self._attempts = _counter(families.ATTEMPTS, r)
-        self._attempt_seconds = _histogram(families.ATTEMPT_SECONDS, r)
-        self._provider_seconds = _histogram(families.PROVIDER_SECONDS, r)
-        self._platform_seconds = _histogram(families.PLATFORM_SECONDS, r)
+        # The library looks a series up under a lock, each time. There are as many as it keeps: labels are bounded.
+        self._attempts_as = cache(_counter(families.ATTEMPTS, r).labels)
+        self._attempt_seconds_of = cache(_histogram(families.ATTEMPT_SECONDS, r).labels)
+        self._provider_seconds_of = cache(_histogram(families.PROVIDER_SECONDS, r).labels)
+        self._platform_seconds_of = cache(_histogram(families.PLATFORM_SECONDS, r).labels)
         self.alert_messages = _counter(families.ALERT_MESSAGES, r)
         self.alerts_open = Gauge(families.ALERTS_OPEN.name, families.ALERTS_OPEN.meaning, families.ALERTS_OPEN.labels,
                                  registry=r)  # fmt: skip
@@ -50,11 +52,11 @@ class Metrics:
         exchanges: Sequence[Exchange],
     ) -> None:  # fmt: skip
         """Count an attempt and the requests that it has made."""
-        self._attempts.labels(kind, connection or "", outcome, bounded(code)).inc()
-        self._attempt_seconds.labels(kind).observe(seconds)
+        self._attempts_as(kind, connection or "", outcome, bounded(code)).inc()
+        self._attempt_seconds_of(kind).observe(seconds)
         for exchange in exchanges:
-            asked = self._provider_seconds if exchange.connection else self._platform_seconds
-            asked.labels(exchange.connection or source, answer(exchange)).observe(exchange.milliseconds / 1000)
+            asked = self._provider_seconds_of if exchange.connection else self._platform_seconds_of
+            asked(exchange.connection or source, answer(exchange)).observe(exchange.milliseconds / 1000)
 
     def looked(self, source: str, scheme: str, *, code: str | None, delivered: int = 0) -> None:
         """Count a look at a source, and what it has found. `code` is that of the error which ended it."""

@@ -24,6 +24,8 @@ def clean(text: str) -> str:
 
     Text without anything visible counts as empty.
     """
+    if text.isascii() and text.isprintable():  # as nearly all text is, and nothing of it is to be taken out
+        return " ".join(text.split())
     kept = "".join(" " if unicodedata.category(letter) in {"Cc", "Zl", "Zp"} else letter for letter in text)
     kept = "".join(letter for letter in kept if unicodedata.category(letter) not in {"Cs", "Co", "Cn"})
     kept = " ".join(kept.split())

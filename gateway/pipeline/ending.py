@@ -12,8 +12,7 @@ from gateway.pipeline.creating import wait_for_equal
 from gateway.pipeline.settling import Result, settlement
 from gateway.pipeline.work import Work
 from storage import Store
-from storage.errors import ConflictError, GuardBusyError, StorageError, StoreUnavailableError, UnstorableError
-from storage.records import ReviewStatus
+from storage.errors import ConflictError, GuardBusyError, StoreUnavailableError, UnstorableError
 
 log = structlog.get_logger("ledgergate.worker")
 
@@ -62,10 +61,7 @@ class Ending:
                     raise
                 mended, result = True, self._failed(work, error)
             else:
-                break
-        if result.link is not None:
-            await self._answer_others(work)
-        return result
+                return result
 
     def _taken(self, work: Work, result: Result, error: ConflictError) -> Result:
         """The record has become another customer's, or the customer another record's, while this attempt ran."""
@@ -74,21 +70,3 @@ class Ending:
         made = result.link.provider_entity_id if result.link is not None and result.link.origin == "created" else None
         told = f"{error.detail}; record {made} was created and is linked to nobody" if made else error.detail
         return self._failed(work, RecordTakenError(told))
-
-    async def _answer_others(self, work: Work) -> None:
-        """Let the jobs run whose question this link has answered: those of the same customer and connection."""
-        key, job = work.mapping_key, work.claimed.job
-        try:
-            page = await self._store.list_reviews(
-                status=ReviewStatus.OPEN, entity_id=key.entity_id, connection=key.connection, limit=200
-            )
-            asked = [
-                found.job_id
-                for found in page.items
-                if (found.source, found.entity_type) == (key.source, key.entity_type) and found.job_id is not None
-            ]
-            for job_id in asked:
-                if job_id != job.job_id:
-                    await self._store.retry_job(job_id, now=self._now())
-        except StorageError as error:  # the link is written; a person finds the other questions where they were
-            log.warning("reviews_not_answered", code=error.code)

@@ -92,9 +92,9 @@ class Ensure(Recovering):
                 )  # fmt: skip
 
     async def event_of(self, work: Work) -> Event:
-        """Return the event again: from the delivery's own bytes, else from what the job was queued with."""
+        """Return the event again: from what the job was queued with, or the delivery where more is needed."""
         job = work.claimed.job
-        if job.delivery_id is not None:
+        if job.delivery_id is not None and work.source.reads_delivery:
             delivery = await self.store.get_delivery(job.delivery_id)
             if delivery.body is not None:
                 return work.source.parse(delivery.body)

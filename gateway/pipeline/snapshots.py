@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -12,18 +12,22 @@ from gateway.pipeline.matching import normal_email, normal_name
 from storage.records import Intent
 
 _DECIDED = "decided"
+_CUSTOMER, _ADDRESS = ([one.name for one in fields(kind)] for kind in (Customer, Address))
 
 
 def to_snapshot(customer: Customer) -> dict[str, Any]:
     """Return the customer as JSON."""
-    return asdict(customer)
+    told = {name: getattr(customer, name) for name in _CUSTOMER}
+    if customer.address is not None:
+        told["address"] = {name: getattr(customer.address, name) for name in _ADDRESS}
+    return {**told, "metadata": dict(customer.metadata)}
 
 
 def from_snapshot(snapshot: Mapping[str, Any]) -> Customer:
     """Return the customer that a snapshot holds."""
-    fields = undecided(snapshot)
-    address = fields.get("address")
-    return Customer(**{**fields, "address": None if address is None else Address(**address)})
+    told = undecided(snapshot)
+    address = told.get("address")
+    return Customer(**{**told, "address": None if address is None else Address(**address)})
 
 
 def with_decision(snapshot: Mapping[str, Any], review_id: str | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ class WriteBack(Stage):
 
     async def __call__(self, work: Work) -> Result:
         """Run one attempt. Raises GatewayError kinds."""
-        mapping = await self.store.get_mapping(work.mapping_key)
+        mapping = work.claimed.mapping
         if mapping is None or mapping.status is not MappingStatus.LINKED or mapping.provider_entity_id is None:
             return ignored("the mapping is no longer linked")
         wrote = await self._tell(work, mapping, mapping.provider_entity_id)

@@ -148,6 +148,11 @@ class Source(ABC):
     """Whether the platform's transactions can be booked: `receipt` is written."""
     needs_outbound: ClassVar[bool] = True
     """Whether a connection must say `invoice_sync.outbound` for this platform's events to reach it."""
+    reads_delivery: ClassVar[bool] = True
+    """Whether `confirm` and `customer` need more of an event than trigger, subject and customer id.
+
+    Those the job has; for anything else the delivery is read and parsed again at each attempt.
+    """
     options_model: ClassVar[type[SourceOptions]] = SourceOptions
     """The pydantic model of the source's `options`; the default knows none."""
     reports_payments: bool = False

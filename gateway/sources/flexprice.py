@@ -69,6 +69,7 @@ class FlexpriceSource(Source):
     platform = "flexprice"
     title = "Flexprice"
     writes_back = True
+    reads_delivery = False
     has_invoices = True
     options_model = FlexpriceOptions
     default_api_url: ClassVar[str] = DEFAULT_API_URL

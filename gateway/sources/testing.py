@@ -175,6 +175,10 @@ class SourceContract:
             assert customer.platform == here.source.platform
             assert (customer.full_name, customer.email) == (NAME, EMAIL)
             assert confirmed.customer_id == customer_id
+            if not here.source.reads_delivery:
+                bare = Event(type="", trigger=event.trigger, subject=event.subject, customer_id=event.customer_id)
+                assert await here.source.confirm(bare) == confirmed
+                assert await here.source.customer(customer_id, bare) == customer
 
     @pytest.mark.asyncio
     async def test_a_customer_who_is_not_there_is_told_as_such(self, harness: type[SourceHarness]) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from storage import rows
 from storage.records import Claimed, Job, MappingStatus
-from storage.scalars import micros, moment_or_none
+from storage.scalars import array, micros, moment_or_none
 from storage.sqlite.budgets import allowed, begin_probe, waiting_until
 from storage.sqlite.database import Database
 from storage.sqlite.intents import open_intent
@@ -21,6 +21,9 @@ UPDATE jobs SET status = 'pending', attempts = attempts + 1, lease_owner = NULL,
 _LAPSED = """
 INSERT INTO attempts (job_id, number, started_at, finished_at, outcome, worker)
 VALUES (?, ?, ?, ?, 'lease_expired', ?)"""
+_WAITING = """
+SELECT value FROM json_each(?)
+ WHERE EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND gate = value AND next_attempt_at <= ?)"""
 _GATE = "SELECT status FROM connections WHERE name = ?"
 _DUE = """
 SELECT number, lock_key, (SELECT lease_until FROM jobs r WHERE r.status = 'running' AND r.lock_key = j.lock_key) AS held
@@ -65,9 +68,10 @@ class Claims:
         def work(db: sqlite3.Connection) -> list[Claimed]:
             _give_back(db, at)
             claimed: list[Claimed] = []
-            for gate, free in room.items():
-                if free > 0 and _is_open(db, gate):
-                    most, probes = allowed(db, gate, free, now)
+            gates = array([gate for gate, free in room.items() if free > 0])
+            for (gate,) in db.execute(_WAITING, (gates, at)).fetchall():
+                if _is_open(db, gate):
+                    most, probes = allowed(db, gate, room[gate], now)
                     taken = _take(db, gate, most, at=at, owner=owner, until=until)
                     if taken and probes:
                         begin_probe(db, gate, until=until)

@@ -17,13 +17,13 @@ from storage.records import NewDelivery
 from storage.sqlite import migrate
 from storage.sqlite.checkpoints import Checkpoints
 from storage.sqlite.connection import BUSY_TIMEOUT, connect, end, ours
+from storage.sqlite.outside import POLL_SECONDS, Outside
 from storage.sqlite.readers import Readers
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 Insert = Callable[[sqlite3.Connection, Sequence[NewDelivery]], Sequence[Any]]
 
-POLL_SECONDS = 1.0
 DELIVERY_BYTES, PIECE_BYTES = 2_000, 40_000
 """What a delivery adds to the log beside its body, and what a piece of work does, nearly alone in its transaction."""
 
@@ -49,10 +49,13 @@ class Database:
     the commit in progress is the wait in which the next batch gathers (measured in docs/performance.md).
     """
 
-    def __init__(self, path: Path, insert: Insert, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
+    def __init__(
+        self, path: Path, insert: Insert, *, busy_timeout: float = BUSY_TIMEOUT, poll_seconds: float = POLL_SECONDS
+    ) -> None:
         self.path = path
         self._name = str(path)
         self.changes = Changes()
+        self._outside = Outside(path, self.changes, version=self._data_version, poll_seconds=poll_seconds)
         self._insert = insert
         self._busy_timeout = busy_timeout
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
@@ -63,7 +66,6 @@ class Database:
         self._lists = Readers(path, busy_timeout=busy_timeout)
         self._usable = False
         self._file: tuple[int, int] | None = None
-        self._version = 0
 
     # Lifetime --------------------------------------------------------------------------------------------------
 
@@ -87,6 +89,7 @@ class Database:
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
         self._readers.close()
         self._lists.close()
+        self._outside.bell.close()
 
     # Use -------------------------------------------------------------------------------------------------------
 
@@ -132,25 +135,18 @@ class Database:
     async def look_outside(self) -> None:
         """Note a change when another process has committed since the last look."""
         self._assert_usable()
+        await self._outside.look()
+
+    async def wait_for_change(self, timeout: float, *, since: int | None) -> bool:
+        """Wait for a commit, by whomever: see storage/sqlite/outside.py."""
+        self._assert_usable()
+        return await self._outside.wait(timeout, since=since)
+
+    async def _data_version(self) -> int:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
         self._queue.put(_Item(future, loop))
-        seen = await future
-        if seen != self._version:
-            self._version = seen
-            self.changes.note()
-
-    async def wait_for_change(self, timeout: float, *, since: int | None) -> bool:
-        """Wait for a commit: our own at once, those of other processes by a look each second."""
-        start = self.changes.begin(since)
-        deadline = asyncio.get_running_loop().time() + timeout
-        while True:
-            await self.look_outside()
-            left = deadline - asyncio.get_running_loop().time()
-            if await self.changes.wait(min(left, POLL_SECONDS), since=start):
-                return True
-            if left <= POLL_SECONDS:
-                return False
+        return await future
 
     def _assert_usable(self) -> None:
         if not self._usable:
@@ -164,7 +160,7 @@ class Database:
             connection = connect(self.path, busy_timeout=self._busy_timeout)
             migrate.upgrade(connection)
             self._file = _identity(self._name)
-            self._version = _data_version(connection)
+            self._outside.begin(_data_version(connection))
         except BaseException as error:  # noqa: BLE001 - handed to whoever opens the store
             if connection is not None:
                 connection.close()
@@ -178,7 +174,10 @@ class Database:
             batch, more = self._gather()
             if batch:
                 changed = self._process(connection, batch)
-                self._answer(batch, changed=changed)
+                told = changed and not all(item.quiet for item in batch)
+                self._answer(batch, told=told)
+                if told:
+                    self._outside.bell.ring()
                 if changed:
                     checkpoints.wrote(connection, sum(map(_size, batch)))
         checkpoints.stop()
@@ -268,16 +267,17 @@ class Database:
                     self._insert_in_savepoint(connection, [item])
         connection.execute("RELEASE piece")
 
-    def _answer(self, batch: list[_Item], *, changed: bool) -> None:
+    def _answer(self, batch: list[_Item], *, told: bool) -> None:
+        """Tell who waits for what was done, and those who wait for a change where there was one."""
         loops = {item.loop for item in batch}
         for each in loops:
             mine = batch if len(loops) == 1 else [item for item in batch if item.loop is each]
             try:
-                each.call_soon_threadsafe(self._settle, mine, changed)
+                each.call_soon_threadsafe(self._settle, mine, told)
             except RuntimeError:  # the loop has ended: nobody waits for this answer any more
                 continue
 
-    def _settle(self, batch: list[_Item], changed: bool) -> None:  # noqa: FBT001 - called by the loop, which has no keywords
+    def _settle(self, batch: list[_Item], told: bool) -> None:  # noqa: FBT001 - called by the loop, which has no keywords
         for item in batch:
             if item.delivery is not None:
                 self._waiting -= 1
@@ -288,7 +288,7 @@ class Database:
                 item.future.set_exception(item.error)
             else:
                 item.future.set_result(item.result)
-        if changed and not all(item.quiet for item in batch):
+        if told:
             self.changes.note()
 
     def _assert_same_file(self) -> None:

@@ -7,25 +7,31 @@ from datetime import datetime
 from storage import ids, rows, values
 from storage.errors import ConflictError, GuardBusyError, LeaseLostError
 from storage.records import Intent, MappingKey, NewIntent
-from storage.scalars import micros
+from storage.scalars import array, micros
 from storage.sqlite.database import Database
 
 _KEY = "source = ? AND entity_type = ? AND entity_id = ? AND connection = ?"
+_NUMBERED = "source = ?1 AND entity_type = ?2 AND entity_id = ?3 AND connection = ?4"
 _OPEN = f"SELECT * FROM intents WHERE {_KEY} AND closed_at IS NULL"
 _LOST = f"SELECT count(*) FROM intents WHERE {_KEY} AND epoch = ? AND result = 'absent'"
 _HELD = "SELECT 1 FROM jobs WHERE job_id = ? AND fence = ? AND status = 'running'"
 _BUSY = """
-SELECT 1 FROM guards g JOIN intents i USING (intent_id)
- WHERE g.connection = ? AND g.guard = ? AND (g.closed_at IS NULL OR g.closed_at >= ?)
-   AND NOT (i.source = ? AND i.entity_type = ? AND i.entity_id = ?)"""
+SELECT 1 FROM guards g CROSS JOIN intents i USING (intent_id)
+ WHERE g.connection = ? AND g.guard IN (SELECT value FROM json_each(?)) AND (g.closed_at IS NULL OR g.closed_at >= ?)
+   AND NOT (i.source = ? AND i.entity_type = ? AND i.entity_id = ?) LIMIT 1"""
+# "WHERE true" keeps SQLite from reading ON as that of a join: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
 _GUARD = """
-INSERT INTO guards (connection, guard, intent_id) VALUES (?, ?, ?)
+INSERT INTO guards (connection, guard, intent_id) SELECT ?, value, ? FROM json_each(?) WHERE true
 ON CONFLICT (connection, guard) DO UPDATE SET intent_id = excluded.intent_id, closed_at = NULL"""
-_EPOCH = f"""
-SELECT max((SELECT coalesce(max(epoch) + 1, 0) FROM intents
-             WHERE {_KEY} AND result IN ('created', 'operator', 'unlinked')),
-           coalesce((SELECT epoch FROM mappings WHERE {_KEY}), 0))"""
-_BEFORE = f"SELECT count(*) FROM intents WHERE {_KEY} AND epoch = ? AND variant = ?"
+# The epoch of the next create, how many creates it has had of a variant, and how many that were proven absent.
+_BEFORE = f"""
+WITH known (epoch) AS (
+    SELECT max((SELECT coalesce(max(epoch) + 1, 0) FROM intents
+                 WHERE {_NUMBERED} AND result IN ('created', 'operator', 'unlinked')),
+               coalesce((SELECT epoch FROM mappings WHERE {_NUMBERED}), 0)))
+SELECT epoch, (SELECT count(*) FROM intents WHERE {_NUMBERED} AND epoch = known.epoch AND variant = ?5),
+       (SELECT count(*) FROM intents WHERE {_NUMBERED} AND epoch = known.epoch AND result = 'absent')
+  FROM known"""
 _INTEND = """
 INSERT INTO mappings (source, entity_type, entity_id, connection, connector, tenant_id, environment_id, status, epoch,
                       created_at, updated_at)
@@ -36,10 +42,15 @@ ON CONFLICT (source, entity_type, entity_id, connection) DO UPDATE SET
 _INSERT = """
 INSERT INTO intents (intent_id, source, entity_type, entity_id, connection, idempotency_key, epoch, variant, attempt,
                      snapshot, digest, guards, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_CLOSE = "UPDATE intents SET closed_at = ?, result = ?, snapshot = NULL WHERE intent_id = ? AND closed_at IS NULL"
-_CLOSE_GUARDS = "UPDATE guards SET closed_at = ? WHERE connection = ? AND guard = ? AND intent_id = ?"
-_GUARDED = "SELECT connection, guards FROM intents WHERE intent_id = ?"
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *"""
+_CLOSE = """
+UPDATE intents SET closed_at = ?, result = ?, snapshot = NULL
+ WHERE intent_id = ? AND closed_at IS NULL RETURNING *"""
+_CLOSE_OPEN = f"""
+UPDATE intents SET closed_at = ?, result = ?, snapshot = NULL WHERE {_KEY} AND closed_at IS NULL RETURNING *"""
+_CLOSE_GUARDS = """
+UPDATE guards SET closed_at = ?
+ WHERE connection = ? AND guard IN (SELECT value FROM json_each(?)) AND intent_id = ?"""
 _NOT_COMING = """
 DELETE FROM mappings
  WHERE status = 'intended' AND provider_entity_id IS NULL
@@ -58,20 +69,27 @@ def open_intent(db: sqlite3.Connection, mapping: MappingKey) -> Intent | None:
     return rows.intent(row, lost_before=db.execute(_LOST, (*key, row["epoch"])).fetchone()[0])
 
 
-def close_intent(db: sqlite3.Connection, intent_id: str, result: str, now: datetime) -> None:
-    """Close an intent: its outcome is known. The customer's data in it is dropped. A closed one stays as it is."""
+def close_intent(db: sqlite3.Connection, intent_id: str, result: str, now: datetime) -> MappingKey | None:
+    """Close an intent: its outcome is known. The customer's data in it is dropped. A closed one stays as it is.
+
+    Return whose it was, None when it was closed before. A mapping has one open intent at most.
+    """
     at = micros(now)
-    if db.execute(_CLOSE, (at, result, intent_id)).rowcount:
-        row = db.execute(_GUARDED, (intent_id,)).fetchone()
-        for guard in rows.intent_guards(row):
-            db.execute(_CLOSE_GUARDS, (at, row["connection"], guard, intent_id))
+    return _close_guards(db, db.execute(_CLOSE, (at, result, intent_id)).fetchone(), at)
 
 
 def close_open_intent(db: sqlite3.Connection, mapping: MappingKey, result: str, now: datetime) -> None:
     """Close whatever intent of a mapping is open."""
-    row = db.execute(_OPEN, values.key(mapping)).fetchone()
-    if row is not None:
-        close_intent(db, row["intent_id"], result, now)
+    at = micros(now)
+    _close_guards(db, db.execute(_CLOSE_OPEN, (at, result, *values.key(mapping))).fetchone(), at)
+
+
+def _close_guards(db: sqlite3.Connection, closed: rows.Row | None, at: int) -> MappingKey | None:
+    if closed is None:
+        return None
+    if rows.intent_guards(closed):
+        db.execute(_CLOSE_GUARDS, (at, closed["connection"], closed["guards"], closed["intent_id"]))
+    return rows.mapping_key(closed)
 
 
 def nothing_is_coming(db: sqlite3.Connection, intent_id: str) -> None:
@@ -86,10 +104,9 @@ def mark_looked(db: sqlite3.Connection, intent_id: str, now: datetime) -> None:
 
 def assert_free(db: sqlite3.Connection, mapping: MappingKey, guards: Sequence[str], since: datetime) -> None:
     """Raise GuardBusyError while a create for an equal customer is open, or when one has ended since `since`."""
-    for guard in guards:
-        busy = db.execute(_BUSY, (mapping.connection, guard, micros(since), *values.key(mapping)[:3])).fetchone()
-        if busy is not None:
-            raise GuardBusyError
+    asked = (mapping.connection, array(guards), micros(since), *values.key(mapping)[:3])
+    if guards and db.execute(_BUSY, asked).fetchone() is not None:
+        raise GuardBusyError
 
 
 class Intents:
@@ -123,14 +140,13 @@ def _begin(db: sqlite3.Connection, new: NewIntent) -> Intent:
     if new.replaces is not None:
         close_intent(db, new.replaces, new.replaces_result, new.started_at)
     assert_free(db, new.key, new.guards, new.searched_since)
-    for guard in set(new.guards):
-        db.execute(_GUARD, (new.key.connection, guard, new.intent_id))
-    epoch = db.execute(_EPOCH, (*key, *key)).fetchone()[0]
-    attempt = db.execute(_BEFORE, (*key, epoch, new.variant)).fetchone()[0] + 1
+    if new.guards:
+        db.execute(_GUARD, (new.key.connection, new.intent_id, array(list(set(new.guards)))))
+    epoch, before, lost = db.execute(_BEFORE, (*key, new.variant)).fetchone()
+    attempt = before + 1
     idempotency_key = ids.idempotency_key(new.seed, epoch=epoch, variant=new.variant, attempt=attempt)
     intended = (*key, new.connector, new.tenant_id, new.environment_id, epoch, at, at)
     if db.execute(_INTEND, intended).rowcount == 0:
         raise ConflictError("the mapping was linked meanwhile")
-    db.execute(_INSERT, values.intent(new, idempotency_key=idempotency_key, epoch=epoch, attempt=attempt))
-    row = db.execute(_OPEN, key).fetchone()
-    return rows.intent(row, lost_before=db.execute(_LOST, (*key, epoch)).fetchone()[0])
+    made = values.intent(new, idempotency_key=idempotency_key, epoch=epoch, attempt=attempt)
+    return rows.intent(db.execute(_INSERT, made).fetchone(), lost_before=lost)

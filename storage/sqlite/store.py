@@ -19,6 +19,7 @@ from storage.sqlite.intents import Intents
 from storage.sqlite.jobs import Jobs
 from storage.sqlite.keys import Keys
 from storage.sqlite.mappings import Mappings
+from storage.sqlite.outside import POLL_SECONDS
 from storage.sqlite.reviews import Reviews
 from storage.sqlite.settling import Settling
 from storage.sqlite.tallies import Tallies
@@ -31,11 +32,14 @@ class SqliteStore(
     Inbox, Activity, Tallies, Claims, Settling, Jobs, Intents, Mappings, Customers, Reviews, Attending, Alerts,
     Channels, Catalog, Budgets, Vault, Keys,
 ):  # fmt: skip
-    """A store in one SQLite file. `busy_timeout` (seconds) is how long a write waits for another process."""
+    """A store in one SQLite file. `busy_timeout` (seconds) is how long a write waits for another process.
 
-    def __init__(self, path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
+    `poll_seconds` is how often it looks for commits of processes that cannot ring.
+    """
+
+    def __init__(self, path: Path, *, busy_timeout: float = BUSY_TIMEOUT, poll_seconds: float = POLL_SECONDS) -> None:
         self.path = path
-        self._db = Database(path, insert_deliveries, busy_timeout=busy_timeout)
+        self._db = Database(path, insert_deliveries, busy_timeout=busy_timeout, poll_seconds=poll_seconds)
 
     async def open(self) -> None:
         """Open the file, create it if need be, and bring its schema up to date. Raises StorageError kinds."""

@@ -4,7 +4,7 @@ import pytest
 
 from storage.base import Store
 from storage.errors import ConflictError
-from storage.records import Claimed, JobStatus, MappingStatus, Settlement
+from storage.records import Claimed, JobStatus, MappingStatus, ReviewStatus, Settlement
 from storage.testing.fixtures import StoreFixtures
 from storage.testing.making import (
     LEASE,
@@ -51,6 +51,22 @@ class SettlingContract(StoreFixtures):
         assert (attempt.started_at, attempt.finished_at) == (T0, at(1))
         assert (await store.find_customers("cust_1"))[0].email == "cust_1@example.com"
         assert (await store.get_job(follow_up.job_id)).status is JobStatus.PENDING
+
+    async def test_a_link_answers_those_who_ask_about_the_same(self, store: Store) -> None:
+        """Those of another customer or connection wait on, and so does what was answered before."""
+        asked = []
+        for job in (make_job(), make_job(subject="inv_2"), make_job("other"), make_job(connection="qbo", gate="qbo")):
+            await store.add_job(job, now=T0)
+            claimed = await claim_one(store, nomod=1, qbo=1)
+            await store.settle(make_settlement(claimed, JobStatus.NEEDS_REVIEW, review=make_review()))
+            asked.append(claimed.job.job_id)
+        await store.retry_job(asked[0], now=T0)
+        linking = await claim_one(store)
+        await store.settle(make_settlement(linking, link=make_link()))
+        states = [(await store.get_job(job_id)).status for job_id in asked]
+        assert states == ["succeeded", "pending", "needs_review", "needs_review"]
+        open_ones = (await store.list_reviews(status=ReviewStatus.OPEN)).items
+        assert {review.job_id for review in open_ones} == set(asked[2:])
 
     async def test_a_retry_waits_until_its_time_and_counts_what_it_burns(self, store: Store) -> None:
         claimed = await running_job(store)
