@@ -72,3 +72,14 @@ def invoices_in_quickbooks(intuit: QuickBooksSimulator) -> Mapping[str, list[str
             if reference is not None:
                 made[reference.partition(":")[2]].append(key)
     return made
+
+
+def gifts_in_quickbooks(intuit: QuickBooksSimulator) -> Mapping[str, list[str]]:
+    """Return gift → the receipts in which it stands: in one of its own, or as a line of a day's."""
+    made: dict[str, list[str]] = defaultdict(list)
+    for key, receipt in intuit.sales_receipts.items():
+        gift = (marker_in(str(receipt.get("PrivateNote", ""))) or "").partition(":")[2]
+        lines = [line["Description"] for line in receipt["Line"] if line["DetailType"] == "SalesItemLineDetail"]
+        for each in lines if gift.startswith("gift-day:") else [gift]:
+            made[each].append(key)
+    return made

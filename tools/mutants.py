@@ -1,22 +1,23 @@
 """Mutants: whether a test notices each small change of the code that the promise rests on. `make mutants`.
 
-Every change of tools/mutating.py is made, alone, and the tests of that module are run, up to the first that fails. A
-change that no test notices survives: it is printed, and has to stand in docs/mutants.md with the reason why it changes
-nothing, else the command fails. So it does for a reason whose mutant is killed by now, or is gone.
+Every change of tools/mutating.py is made, alone, and the tests that reach its line are run, quickest first, up to the
+first that fails. A change that no test notices survives: it is printed, and has to stand in docs/mutants.md with the
+reason why it changes nothing, else the command fails. So it does for a reason whose mutant is killed, or is gone.
+`--sample N` tries so many of each module, drawn from a seed that is printed.
 """
 
 import argparse
-import ast
 import importlib.abc
 import importlib.machinery
 import os
+import random
 import re
+import secrets
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from itertools import zip_longest
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 import pytest
 
 from tools.mutating import Mutant, mutants
+from tools.reaching import Reach, chosen, hush, reach, run
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = (
@@ -68,14 +70,19 @@ def _file(module: str) -> Path:
 
 
 class _Hunter:
-    """A plugin of pytest: once the tests are collected, each mutant gets them in a process of its own."""
+    """A plugin of pytest: once the tests are collected, each mutant gets those it needs in a process of its own."""
 
     def __init__(self, module: str, made: Sequence[Mutant], at_once: int) -> None:
         self._module, self._made, self._at_once = module, made, at_once
+        self._reached: Mapping[str, Reach] = {}
         self.verdicts: dict[int, bool] = {}
-        """Number of each mutant → whether a test has failed."""
+        """Number of each mutant → whether a test has failed. Empty where one fails without any change."""
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        found = reach(session, _file(self._module))
+        if found is None:
+            return True
+        self._reached = found
         running: dict[int, tuple[int, float]] = {}
         waiting = list(range(len(self._made)))
         while waiting or running:
@@ -83,7 +90,7 @@ class _Hunter:
                 number = waiting.pop(0)
                 pid = os.fork()
                 if pid == 0:
-                    _run(session, self._module, self._made[number])
+                    self._become(session, self._made[number])
                 running[pid] = (number, time.monotonic())
             for pid, (number, begun) in list(running.items()):
                 late = time.monotonic() - begun > SECONDS
@@ -96,26 +103,19 @@ class _Hunter:
             time.sleep(0.01)
         return True
 
-
-def _run(session: pytest.Session, module: str, mutant: Mutant) -> None:
-    """Become a run of the tests, up to the first that fails. Never returns."""
-    code = 70
-    try:
-        silence = os.open(os.devnull, os.O_RDWR)
-        for stream in (1, 2):
-            os.dup2(silence, stream)
-        if mutant.inside and _swapped(module, mutant):
-            for item, following in zip_longest(session.items, session.items[1:]):
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-                if session.testsfailed:
-                    break
-            code = int(session.testsfailed > 0)
-        else:
-            code = _imported_again(module, mutant)
-    except BaseException:  # noqa: BLE001 - its code says so
-        traceback.print_exc()
-    finally:
-        os._exit(code)
+    def _become(self, session: pytest.Session, mutant: Mutant) -> None:
+        """Become a run of the tests, up to the first that fails. Never returns."""
+        code = 70
+        try:
+            hush()
+            if mutant.inside and _swapped(self._module, mutant):
+                code = int(not run(session, chosen(self._reached, mutant.lines)))
+            else:
+                code = _imported_again(self._module, mutant)
+        except BaseException:  # noqa: BLE001 - its code says so
+            traceback.print_exc()
+        finally:
+            os._exit(code)
 
 
 def _imported_again(module: str, mutant: Mutant) -> int:
@@ -150,17 +150,32 @@ def explained() -> dict[tuple[str, str], str]:
     return found
 
 
-def hunt(module: str, at_once: int) -> tuple[int, list[tuple[Mutant, str]]]:
-    """Try every mutant of a module; return how many there were, and those that live, by name."""
-    made = list(mutants(_file(module).read_text("utf-8")))
-    named = [(mutant, f"{module}:{mutant.where}") for mutant in made]
-    same = Mutant(where="", change="", line=0, inside=False, tree=ast.parse(_file(module).read_text("utf-8")))
-    hunter = _Hunter(module, [same, *made], at_once)
+def hunt(module: str, made: Sequence[Mutant], at_once: int) -> list[Mutant]:
+    """Try mutants of a module; return those that live."""
+    hunter = _Hunter(module, made, at_once)
     pytest.main([*OPTIONS, *TARGETS[module]], plugins=[hunter])
-    if hunter.verdicts.pop(0, True):
+    if len(hunter.verdicts) < len(made):
         sys.exit(f"{module}: its tests fail without any change")
-    verdicts = [hunter.verdicts[number] for number in range(1, len(made) + 1)]
-    return len(made), [one for one, gone in zip(named, verdicts, strict=True) if not gone]
+    return [mutant for number, mutant in enumerate(made) if not hunter.verdicts[number]]
+
+
+def _look(module: str, reasons: Mapping[tuple[str, str], str], given: argparse.Namespace) -> int:
+    """Hunt in one module, and tell of it; return how many survivors, or reasons, are out of place."""
+    begun, made = time.monotonic(), list(mutants(_file(module).read_text("utf-8")))
+    tried = made
+    if given.sample is not None and given.sample < len(made):
+        tried = random.Random(f"{given.seed}/{module}").sample(made, given.sample)  # noqa: S311 - not a secret
+    names = {(f"{module}:{mutant.where}", mutant.change): mutant for mutant in tried}
+    living = {(f"{module}:{mutant.where}", mutant.change) for mutant in hunt(module, tried, given.at_once)}
+    known = {key for key in reasons if key[0].startswith(f"{module}:")}
+    gone = known - living if tried is made else (known & set(names)) - living
+    told = f"{len(tried)} of {len(made)} mutants, {len(tried) - len(living)} killed, {len(living)} live"
+    print(f"{module}: {told}, {time.monotonic() - begun:.0f} s", flush=True)
+    for where, change in sorted(living - known):
+        print(f"  lives: {where}, line {names[where, change].lines.start}: {change}")
+    for where, change in sorted(gone):
+        print(f"  killed by now, or gone: {where}: {change}")
+    return len(living - known) + len(gone)
 
 
 def main() -> int:
@@ -168,29 +183,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutants", description="Whether the tests notice small changes.")
     parser.add_argument("modules", nargs="*", help=f"of {', '.join(TARGETS)} (all)")
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 2, help="mutants at the same time (all cores)")
+    parser.add_argument("--sample", type=int, help="how many of each module are tried (all)")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="draws the sample (random)")
     given = parser.parse_args()
     os.chdir(ROOT)
-    reasons, wrong = explained(), 0
-    for module in given.modules or TARGETS:
-        begun = time.monotonic()
-        count, living = hunt(module, given.at_once)
-        known = {(where, change) for where, change in reasons if where.startswith(f"{module}:")}
-        names = {(where, mutant.change) for mutant, where in living}
-        new = [(mutant, where) for mutant, where in living if (where, mutant.change) not in known]
-        seconds = time.monotonic() - begun
-        print(
-            f"{module}: {count} mutants, {count - len(living)} killed, {len(living)} live, {seconds:.0f} s", flush=True
-        )
-        for mutant, where in new:
-            print(f"  lives: {where}, line {mutant.line}: {mutant.change}")
-        for where, change in sorted(known - names):
-            print(f"  killed by now, or gone: {where}: {change}")
-        wrong += len(new) + len(known - names)
-    print(
-        "every survivor is explained"
-        if not wrong
-        else f"{wrong} to look at: kill them, or explain them in {EXPLAINED.name}"
-    )
+    if given.sample is not None:
+        print(f"seed {given.seed}", flush=True)
+    reasons = explained()
+    wrong = sum(_look(module, reasons, given) for module in given.modules or TARGETS)
+    at_fault = f"{wrong} to look at: kill them, or explain them in {EXPLAINED.name}"
+    print(at_fault if wrong else "every survivor is explained")
     return 1 if wrong else 0
 
 

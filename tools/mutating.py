@@ -4,6 +4,7 @@ import ast
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 _COMPARES: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -22,7 +23,8 @@ class Mutant:
 
     where: str
     change: str
-    line: int
+    lines: range
+    """The lines of what is changed."""
     inside: bool
     """Whether the change lies in a function's body, so that it needs no other module to be imported again."""
     tree: ast.Module
@@ -40,10 +42,7 @@ def mutants(source: str) -> Iterator[Mutant]:
             number = seen[where, change] = seen.get((where, change), 0) + 1
             if number > 1:
                 change += f" ({number})"
-            yield Mutant(
-                where=where, change=change, line=getattr(node, "lineno", 0), inside=inside,
-                tree=_with(tree, path, changed),
-            )  # fmt: skip
+            yield Mutant(where=where, change=change, lines=_lines(node), inside=inside, tree=_with(tree, path, changed))
 
 
 Path = tuple[tuple[str, int | None], ...]
@@ -71,6 +70,11 @@ def _places(tree: ast.Module) -> Iterator[tuple[Path, ast.AST, str, bool]]:
                 yield from walk(value, (*path, (name, None)), where, within)
 
     yield from walk(tree, (), "", inside=False)
+
+
+def _lines(node: ast.AST) -> range:
+    changed: Any = node.test if isinstance(node, ast.If) else node
+    return range(getattr(changed, "lineno", 0), (getattr(changed, "end_lineno", None) or 0) + 1)
 
 
 def _changes(node: ast.AST) -> Iterator[ast.AST]:

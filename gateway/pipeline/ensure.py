@@ -68,13 +68,16 @@ class Ensure(Recovering):
         )
         if work.leave_line is None:
             return wait_for_equal(attempts=work.claimed.job.attempts, now=self.now(), seconds=LINE_SECONDS)
-        hinted = await self._hinted(work, subject)
-        return hinted if hinted is not None else await self._search(work, subject, replaces=replaces)
+        named = await self._named(work, subject)
+        followed = await self._follow(work, subject, named) if named is not None else None
+        return followed or await self._search(work, subject, named, replaces=replaces)
 
-    async def _search(self, work: Work, subject: Any, *, replaces: Intent | None) -> Result:
-        """Find, match, and act on the decision."""
+    async def _search(self, work: Work, subject: Any, named: Any, *, replaces: Intent | None) -> Result:
+        """Find, match, and act on the decision. What the platform has named is there, though no look-up may show it."""
         searched_since = self.now()
         candidates = await self.entity.find(work, subject)
+        if named is not None:
+            candidates = [*(c for c in candidates if c.provider_entity_id != named.provider_entity_id), named]
         taken = await self.taken(work, [c.provider_entity_id for c in candidates])
         decision = self.entity.match(work, subject, candidates, taken)
         match decision:
@@ -123,12 +126,13 @@ class Ensure(Recovering):
             replaces_result="absent",
         )  # fmt: skip
 
-    async def _hinted(self, work: Work, subject: Any) -> Result | None:
-        """Adopt the record that the platform's metadata names, once the provider has confirmed it."""
+    async def _named(self, work: Work, subject: Any) -> Any:
+        """Return the record that the platform's metadata names, as the provider has it; None where there is none."""
         hint = self.entity.hint(work, subject)
-        candidate = await self.entity.get(work, hint) if hint is not None else None
-        if candidate is None:
-            return None
+        return await self.entity.get(work, hint) if hint is not None else None
+
+    async def _follow(self, work: Work, subject: Any, candidate: Any) -> Result | None:
+        """Adopt the record that the platform's metadata names; None where that alone is worth nothing."""
         taken = await self.taken(work, [candidate.provider_entity_id])
         match self.entity.judge_hint(work, subject, candidate, taken):
             case Adopt() as decision:

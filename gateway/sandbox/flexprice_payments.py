@@ -94,9 +94,9 @@ class FlexpricePayments(FlexpriceMappings):
             **self.base_columns(),
         }
 
-    @staticmethod
-    def _paid(invoice: Record, amount: Decimal) -> None:
-        """Count a payment that has succeeded: once, when it does."""
+    def count_payment(self, invoice_id: str, amount: Decimal) -> None:
+        """Count a payment to an invoice, as for one that has succeeded. Raises KeyError for an unknown id."""
+        invoice = self.invoices[invoice_id]
         paid, left = Decimal(invoice["amount_paid"]) + amount, Decimal(invoice["amount_remaining"]) - amount
         invoice |= {"amount_paid": decimal_text(paid), "amount_remaining": decimal_text(max(Decimal(), left))}
         if left <= 0:
@@ -121,7 +121,7 @@ class FlexpricePayments(FlexpriceMappings):
         changes |= {"payment_status": status, "metadata": _metadata(body), "error_message": body.get("error_message")}
         if status == "SUCCEEDED" and payment["payment_status"] != "SUCCEEDED":
             changes["succeeded_at"] = rfc3339(self.clock())
-            self._paid(self.invoices[payment["destination_id"]], Decimal(payment["amount"]))
+            self.count_payment(payment["destination_id"], Decimal(payment["amount"]))
         payment |= {name: value for name, value in changes.items() if value is not None}
         payment["updated_at"] = rfc3339(self.clock())
         self.emit("payment.updated", payment["id"])

@@ -21,6 +21,7 @@ from gateway.web.server import Runner
 from gateway.web.webhooks import Door
 from tests.configuring import SOURCE
 from tests.harness import Ports, Rig
+from tests.integration.payment_setup import add_quickbooks_events
 from tests.integration.polling_setup import begun, wake
 from tests.ports import ReservedPort
 
@@ -115,6 +116,8 @@ class Ground:
         await rig.add_tithely()
         await rig.add_nomod(invoices=True)
         await rig.add_quickbooks()
+        await rig.add_nomod_events()
+        await add_quickbooks_events(rig)
         wake(rig)
         await begun(rig, SOURCE)
         self._start, self._secret = rig.now(), rig.secret

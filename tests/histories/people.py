@@ -1,22 +1,40 @@
 """A careful operator: does what is asked of people, looks before deciding, and never decides against the ledgers."""
 
 import contextlib
+from collections.abc import Mapping
+from typing import Any
 
 from storage.errors import StorageError
-from storage.records import ConnectionRow, JobStatus, Review, ReviewStatus
-from tests.harness import QUICKBOOKS, Rig
+from storage.records import ConnectionRow, Job, JobStatus, MappingKey, MappingStatus, Review, ReviewStatus
+from tests.configuring import SOURCE
+from tests.harness import NOMOD, QUICKBOOKS, Rig
 from tests.invariants import every
-from tests.ledgers import invoices_in_nomod, invoices_in_quickbooks, made_in_quickbooks
+from tests.ledgers import invoices_in_nomod, invoices_in_quickbooks, links_in_nomod, made_in_quickbooks
+
+ADOPT, CREATE, IGNORE = "adopt", "create", "ignore"
 
 
-async def operate(rig: Rig) -> int:
-    """Decide reviews, retry dead letters, connect again what is paused; return how much there was to do."""
+async def operate(rig: Rig, *, adopts: bool = False) -> int:
+    """Decide reviews, retry dead letters, connect again what is paused; return how much there was to do.
+
+    One who `adopts` takes a record that somebody made by hand and that nobody is linked to, rather than make another.
+    """
     done = 0
     for review in await every(rig.store.list_reviews, status=ReviewStatus.OPEN):
-        await _decide(rig, review)
+        decision, record = _decided(rig, review)
+        if decision == CREATE and adopts:
+            record = await _unclaimed(rig, review)
+        with contextlib.suppress(StorageError):  # it was answered meanwhile
+            await rig.store.resolve_review(
+                review.review_id, decision=ADOPT if record else decision, provider_entity_id=record, by="operator",
+                now=rig.now(),
+            )  # fmt: skip
         done += 1
     for job in await every(rig.store.list_jobs, status=JobStatus.FAILED):
-        await rig.store.retry_job(job.job_id, now=rig.now())
+        if _is_hopeless(job):
+            await rig.store.cancel_job(job.job_id, now=rig.now(), reason="refunded by hand")
+        else:
+            await rig.store.retry_job(job.job_id, now=rig.now())
         done += 1
     for connection in await rig.store.list_connections():
         if connection.status == "paused":
@@ -26,26 +44,62 @@ async def operate(rig: Rig) -> int:
     return done
 
 
-async def _decide(rig: Rig, review: Review) -> None:
+async def unlink(rig: Rig, customer: str, connection: str) -> None:
+    """Forget a customer's link that the platform has been told of, so that it can be found again by that."""
+    key = MappingKey(source=SOURCE, entity_type="customer", entity_id=customer, connection=connection)
+    mapping = await rig.store.get_mapping(key)
+    if mapping is not None and mapping.status is MappingStatus.LINKED and mapping.written_back_at is not None:
+        with contextlib.suppress(StorageError):  # it was changed meanwhile
+            await rig.store.delete_mapping(key, now=rig.now())
+
+
+def _is_hopeless(job: Job) -> bool:
+    """Whether no retry will help: what was paid is not voided at the provider, but refunded, by a person."""
+    return job.kind == "void_invoice" and isinstance(job.error, dict) and job.error.get("code") == "rejected"
+
+
+def _decided(rig: Rig, review: Review) -> tuple[str, str | None]:
     """Look at the provider: adopt what was made for the customer, or the invoice, else make one.
 
-    A customer that was put away in QuickBooks is taken out again first: nobody can be billed there otherwise, and the
-    gateway itself does that only where a setting says so.
+    Of a payment that fits nothing nobody tells the platform. A customer that was put away in QuickBooks is taken out
+    again first: nobody can be billed there otherwise, and the gateway itself does that only where a setting says so.
     """
-    made = rig.nomod.made_for if review.connection == "nomod-prod" else made_in_quickbooks(rig.intuit)
-    wanted = str(review.entity_id)
-    if review.entity_type == "invoice" and review.connection == QUICKBOOKS:
-        made = invoices_in_quickbooks(rig.intuit)
-    elif review.entity_type == "invoice":
-        made, wanted = invoices_in_nomod(rig.nomod), rig.flexprice.invoices[wanted]["invoice_number"]
+    made, wanted = _made(rig, review)
+    if review.entity_type == "payment":
+        return IGNORE, None
     known = made.get(wanted)
     if known and review.entity_type == "customer" and review.connection == QUICKBOOKS:
         _take_out(rig, known[0])
-    with contextlib.suppress(StorageError):  # it was answered meanwhile
-        await rig.store.resolve_review(
-            review.review_id, decision="adopt" if known else "create", provider_entity_id=known[0] if known else None,
-            by="operator", now=rig.now(),
-        )  # fmt: skip
+    return (ADOPT, known[0]) if known else (CREATE, None)
+
+
+def _made(rig: Rig, review: Review) -> tuple[Mapping[str, list[str]], str]:
+    """Return what was made at the provider, by whom or what it is for, and of whom or what is asked."""
+    wanted = str(review.entity_id)
+    if review.connection == NOMOD and review.entity_type in ("invoice", "payment_link"):
+        number = str(rig.flexprice.invoices[wanted]["invoice_number"])
+        if review.entity_type == "invoice":
+            return invoices_in_nomod(rig.nomod), number
+        return links_in_nomod(rig.nomod), f"Invoice {number}"
+    if review.entity_type == "invoice":
+        return invoices_in_quickbooks(rig.intuit), wanted
+    return rig.nomod.made_for if review.connection == NOMOD else made_in_quickbooks(rig.intuit), wanted
+
+
+async def _unclaimed(rig: Rig, review: Review) -> str | None:
+    """Return a candidate that was made for nobody, by hand, and that nobody is linked to."""
+    if review.entity_type != "customer":
+        return None
+    made = rig.nomod.made_for if review.connection == NOMOD else made_in_quickbooks(rig.intuit)
+    ours = {record for records in made.values() for record in records}
+    found: list[dict[str, Any]] = review.candidates if isinstance(review.candidates, list) else []
+    for each in found:
+        record = str(each["provider_entity_id"])
+        if record in ours or each.get("active") is False or each.get("kind") not in (None, "customer"):
+            continue
+        if not await every(rig.store.list_mappings, connection=review.connection, provider_entity_id=record):
+            return record
+    return None
 
 
 def _take_out(rig: Rig, record: str) -> None:
@@ -58,5 +112,6 @@ async def _resume(rig: Rig, connection: ConnectionRow) -> None:
     """Give the consent again where it is what was missing, and let work go on."""
     if connection.name == QUICKBOOKS and connection.pause_reason:
         customer_only = bool(connection.settings.get("invoice_sync", {}).get("customer_only"))
-        await rig.add_quickbooks(invoices=not customer_only)
+        gifts = connection.settings["config"].get("gifts", "off")
+        await rig.add_quickbooks(invoices=not customer_only, gifts=gifts)
     await rig.resume(connection.name)

@@ -190,6 +190,39 @@ async def test_a_person_who_wants_a_new_record_beside_a_namesake_gets_it_with_th
     assert "John Doe (customer)" in names(rig)
 
 
+@pytest.mark.parametrize("found_too", [True, False])
+async def test_a_record_that_the_platform_names_and_that_was_put_away_goes_before_a_person(
+    rig: Rig, *, found_too: bool
+) -> None:
+    """Also where the look-up does not show it yet: it was read by its id."""
+    ada = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")
+    await rig.finalize(ada["id"])
+    await rig.finish()
+    [record] = rig.intuit.customers
+    rig.intuit.quirks.query_lag = 0.0 if found_too else 400.0
+    rig.intuit.deactivate(record)
+    [mapping] = await rig.mappings(entity_id=ada["id"])
+    await rig.store.delete_mapping(mapping.key, now=rig.now())
+    await rig.finalize(ada["id"])
+    await rig.finish()
+    review = await rig.open_review()
+    assert (review.kind, [each["provider_entity_id"] for each in review.candidates]) == ("inactive", [record])
+    assert list(rig.intuit.customers) == [record]
+
+
+async def test_an_inactive_record_that_the_platform_names_gives_way_to_an_active_one(rig: Rig) -> None:
+    gone = str(rig.intuit.seed_customer(DisplayName="Ada", email="ada@example.com")["Id"])
+    rig.intuit.deactivate(gone)
+    there = str(rig.intuit.seed_customer(DisplayName="Ada Lovelace", email="ada@example.com")["Id"])
+    ada = rig.flexprice.add_customer(
+        name="Ada Lovelace", email="ada@example.com", metadata={"quickbooks_customer_id": gone}
+    )
+    await rig.finalize(ada["id"])
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert await rig.linked(ada["id"], QUICKBOOKS) == there
+
+
 @pytest.mark.parametrize("setting,end", [("park", "needs_review"), ("new", "processed"), ("reactivate", "processed")])
 async def test_an_inactive_customer_with_the_address_is_treated_as_the_setting_says(
     rig: Rig, setting: str, end: str

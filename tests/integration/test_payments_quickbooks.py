@@ -2,23 +2,24 @@
 
 import json
 from decimal import Decimal
-from typing import Any
 
 import aiohttp
 import pytest
-from pydantic import SecretStr
 
 from connectors.testing.faults import Fault, FaultKind
-from gateway.configuration.specs import SourceSpec
-from gateway.sources.base import Verification
 from gateway.sources.signing import sign_as_intuit
 from storage.records import DeliveryStatus
-from tests.configuring import ENVIRONMENT, TENANT
 from tests.harness import QUICKBOOKS, Rig
 from tests.integration.api_setup import API, callers
-
-EVENTS, TOKEN = "quickbooks-events", "cf91a1f2-7a7d-4b6b-verifier-token"
-ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+from tests.integration.payment_setup import (
+    ADA,
+    QUICKBOOKS_EVENTS,
+    TOKEN,
+    add_quickbooks_events,
+    payments_event,
+    post_as_intuit,
+    send_as_intuit,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +27,7 @@ async def _configured(rig: Rig) -> None:
     rig.intuit.quirks.home_currency = "USD"
     await rig.add_flexprice()
     await rig.add_quickbooks(invoices=True)
-    spec = SourceSpec(
-        name=EVENTS, platform="quickbooks", tenant_id=TENANT, environment_id=ENVIRONMENT,
-        verification=Verification.INTUIT_SIGNATURE, secrets=(SecretStr(TOKEN),), options={"connection": QUICKBOOKS},
-    )  # fmt: skip
-    await rig.put_source(spec)
+    await add_quickbooks_events(rig)
 
 
 async def billed(rig: Rig) -> tuple[str, str]:
@@ -43,18 +40,6 @@ async def billed(rig: Rig) -> tuple[str, str]:
     return str(invoice["id"]), record
 
 
-def cloud(rig: Rig, *payments: str, realm: str = "") -> bytes:
-    """Return CloudEvents, as they are sent by now."""
-    told = [
-        {
-            "specversion": "1.0", "id": f"evt-{payment}", "type": "qbo.payment.created.v1", "intuitentityid": payment,
-            "time": "2025-09-10T21:31:25.179851517Z", "intuitaccountid": realm or rig.intuit.realm_id,
-        }
-        for payment in payments
-    ]  # fmt: skip
-    return json.dumps(told).encode()
-
-
 def old(rig: Rig, *payments: str) -> bytes:
     """Return the shape of before."""
     entities = [{"name": "Payment", "id": each, "operation": "Create", "lastUpdated": "x"} for each in payments]
@@ -63,21 +48,11 @@ def old(rig: Rig, *payments: str) -> bytes:
     return json.dumps({"eventNotifications": told}).encode()
 
 
-async def post(rig: Rig, body: bytes, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
-    """Post as Intuit does; return status and answer."""
-    async with aiohttp.ClientSession() as session:
-        headers = {"Content-Type": "application/json", **sign_as_intuit(token, body)}
-        async with session.post(f"{rig.gateway.url}/webhooks/{EVENTS}", data=body, headers=headers) as answer:
-            return answer.status, await answer.json()
-
-
 async def tell(rig: Rig, body: bytes) -> DeliveryStatus:
     """Post, and return how the delivery has ended."""
-    status, answer = await post(rig, body)
-    assert status == 202, answer
-    rig.acknowledged.append(str(answer["delivery_id"]))
+    delivery = await send_as_intuit(rig, body)
     await rig.finish()
-    return (await rig.delivery(str(answer["delivery_id"]))).status
+    return (await rig.delivery(delivery)).status
 
 
 def paid(rig: Rig, invoice: str) -> Decimal:
@@ -88,7 +63,7 @@ def paid(rig: Rig, invoice: str) -> Decimal:
 async def test_parts_of_an_invoice_are_counted_one_by_one_in_both_shapes(rig: Rig) -> None:
     invoice, record = await billed(rig)
     first = rig.intuit.pay(record, Decimal(500))["Id"]
-    assert await tell(rig, cloud(rig, first)) is DeliveryStatus.PROCESSED
+    assert await tell(rig, payments_event(rig, first)) is DeliveryStatus.PROCESSED
     assert paid(rig, invoice) == Decimal(500)
     second = rig.intuit.pay(record)["Id"]
     assert await tell(rig, old(rig, first, second)) is DeliveryStatus.PROCESSED
@@ -96,7 +71,7 @@ async def test_parts_of_an_invoice_are_counted_one_by_one_in_both_shapes(rig: Ri
     assert rig.flexprice.invoices[invoice]["payment_status"] == "SUCCEEDED"
     [mapping] = await rig.mappings(entity_type="invoice")
     assert [each["id"] for each in mapping.details["payments"]] == [first, second]
-    assert await tell(rig, cloud(rig, first, second)) is DeliveryStatus.IGNORED
+    assert await tell(rig, payments_event(rig, first, second)) is DeliveryStatus.IGNORED
     await rig.check(all_linked=True)
 
 
@@ -108,7 +83,7 @@ async def test_a_lost_answer_of_the_platform_is_not_taken_for_another_payment(
     invoice, record = await billed(rig)
     rig.flexprice.faults.add(Fault(kind=FaultKind.DROP_AFTER, route=route))
     payment = rig.intuit.pay(record, amount)["Id"]
-    assert await tell(rig, cloud(rig, payment)) is DeliveryStatus.PROCESSED
+    assert await tell(rig, payments_event(rig, payment)) is DeliveryStatus.PROCESSED
     assert (paid(rig, invoice), len(rig.flexprice.payments)) == (amount or Decimal(1500), 1)
     [mapping] = await rig.mappings(entity_type="invoice")
     assert [each["platform"] for each in mapping.details["payments"]] == ["told"]
@@ -120,7 +95,7 @@ async def test_another_companys_payments_other_entities_and_nonsense_change_noth
     ended = [
         await tell(rig, body)
         for body in (
-            cloud(rig, payment, realm="999"), cloud(rig, "424242"),
+            payments_event(rig, payment, realm="999"), payments_event(rig, "424242"),
             b"[]", b'{"eventNotifications": []}', b'{"x": 1}', b"no",
         )
     ]  # fmt: skip
@@ -129,16 +104,16 @@ async def test_another_companys_payments_other_entities_and_nonsense_change_noth
 
 
 async def test_a_wrong_verifier_token_and_a_changed_body_are_refused(rig: Rig) -> None:
-    body = cloud(rig, "801")
-    assert (await post(rig, body, token="another-verifier-token"))[0] == 401
+    body = payments_event(rig, "801")
+    assert (await post_as_intuit(rig, body, token="another-verifier-token"))[0] == 401
     async with aiohttp.ClientSession() as session:
         headers = sign_as_intuit(TOKEN, body)
-        url = f"{rig.gateway.url}/webhooks/{EVENTS}"
+        url = f"{rig.gateway.url}/webhooks/{QUICKBOOKS_EVENTS}"
         async with session.post(url, data=body + b" ", headers=headers) as answer:
             assert answer.status == 401
         async with session.post(url, data=body) as answer:
             assert answer.status == 401
-    again, repeated = await post(rig, body), await post(rig, body)
+    again, repeated = await post_as_intuit(rig, body), await post_as_intuit(rig, body)
     assert (again[0], repeated[0], repeated[1]["duplicate"]) == (202, 200, True)
 
 

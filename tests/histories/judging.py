@@ -1,0 +1,62 @@
+"""The end of a history: all faults stop, all is done that can be done, and the invariants must hold."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from tests.harness import NOMOD, QUICKBOOKS, SOURCE, Rig
+from tests.histories.people import operate
+from tests.integration.polling_setup import looked
+from tests.ledgers import gifts_in_quickbooks
+from tests.money_invariants import check_money
+
+PATIENCE = 10.0
+"""Seconds of waiting; see tests/harness.py."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What has happened that only the history knows."""
+
+    customers: Collection[str]
+    charges: Collection[str]
+    """What was paid at Nomod, and told of."""
+    given: Collection[str] | None
+    """Gifts that were told of; None where they are not booked."""
+    clock_was_wrong: bool
+
+
+async def judge(rig: Rig, made: Made) -> None:
+    """Let everything be done, and raise AssertionError unless the promise was kept."""
+    for service in (rig.flexprice, rig.nomod, rig.intuit):
+        service.faults.clear()
+    await _all_done(rig)
+    await looked(rig, SOURCE, ahead=120)  # what was never announced is found
+    await _all_done(rig)
+    await rig.check(all_linked=True)
+    await check_money(rig.store, rig.world(), charges=made.charges)
+    if made.given is not None:
+        booked = {gift: len(places) for gift, places in gifts_in_quickbooks(rig.intuit).items()}
+        assert booked == dict.fromkeys(made.given, 1), "a gift that is not booked once"
+    for customer in made.customers:
+        assert rig.flexprice.customers[customer]["metadata"]["plan"] == "gold", "a key of somebody else's is gone"
+    if not made.clock_was_wrong:
+        await _check_nobody_is_missing(rig)
+
+
+async def _all_done(rig: Rig) -> None:
+    for _ in range(50):
+        await rig.finish(patience=PATIENCE)
+        if not await operate(rig):
+            break
+    await rig.finish(patience=PATIENCE)
+
+
+async def _check_nobody_is_missing(rig: Rig) -> None:
+    """Every customer with a valid invoice is linked everywhere, whether or not a webhook has told of it."""
+    final = [one for one in rig.flexprice.invoices.values() if one["invoice_status"] == "FINALIZED"]
+    for connection in (NOMOD, QUICKBOOKS):
+        expected = {str(invoice["customer_id"]) for invoice in final}
+        missing = {customer for customer in expected if await rig.linked(customer, connection) is None}
+        assert not missing, f"never came to {connection}: {missing}"
+    unmade = {str(one["id"]) for one in final if await rig.linked(str(one["id"])) is None}
+    assert not unmade, f"invoices that were never made: {unmade}"

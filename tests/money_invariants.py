@@ -1,0 +1,59 @@
+"""What holds of money after any history: the platform was told of each payment once, and of all that it should know."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from decimal import Decimal
+from typing import Any
+
+from storage import Store
+from storage.records import EntityMapping
+from tests.invariants import World, every
+
+_PAID_FOR = {"invoice": "invoice", "link": "payment_link"}
+"""What Nomod calls what a charge is for → the type of our mapping."""
+
+
+async def check_money(store: Store, world: World, *, charges: Collection[str]) -> None:
+    """Raise AssertionError unless money was told of as it came.
+
+    No payment was told to the platform twice, none with another sum, none that the provider does not have. Each of the
+    `charges` that Nomod has told of, for a record that is an invoice's here, was told: unless the platform asks for
+    less than was paid by now, or a person has seen it.
+    """
+    told = list(world.flexprice.payments.values())
+    counted = Counter((each["destination_id"], *_payment(each)) for each in told)
+    assert not [each for each, times in counted.items() if times > 1], f"told twice: {counted}"
+    for each in told:
+        kind, payment = _payment(each)
+        assert each["payment_status"] == "SUCCEEDED", f"told by half: {each}"
+        assert Decimal(each["amount"]) == _paid(world, kind, payment, each), f"told with another sum: {each}"
+    mappings = await every(store.list_mappings)
+    seen = {review.entity_id for review in await every(store.list_reviews) if review.entity_type == "payment"}
+    known = {(_payment(each)[1], each["destination_id"]) for each in told}
+    for charge in sorted(set(charges) - seen):
+        made = world.nomod.charges[charge]
+        for mapping in _of_ours(made, mappings):
+            invoice = world.flexprice.invoices[mapping.entity_id]
+            asks = Decimal(invoice["amount_remaining"]) if invoice["invoice_status"] == "FINALIZED" else Decimal()
+            if asks >= Decimal(made["total"]):
+                assert (charge, mapping.entity_id) in known, f"paid, and the platform was never told: {made} {mapping}"
+
+
+def _payment(told: dict[str, Any]) -> tuple[str, str]:
+    """Return the provider of a payment at the platform, and its id there."""
+    found = [(name, told["metadata"].get(f"{name}_payment_id")) for name in ("nomod", "quickbooks")]
+    return next((name, str(payment)) for name, payment in found if payment is not None)
+
+
+def _paid(world: World, kind: str, payment: str, told: dict[str, Any]) -> Decimal:
+    """Return what the provider's payment is over."""
+    if kind == "nomod":
+        return Decimal(world.nomod.charges[payment]["total"])
+    found = world.intuit.companies[world.intuit.realm_id].shelves["Payment"].records[payment]
+    return Decimal(found["TotalAmt"])
+
+
+def _of_ours(charge: dict[str, Any], mappings: Iterable[EntityMapping]) -> list[EntityMapping]:
+    """Return the mapping of what a charge has paid for."""
+    wanted = {(kind, charge[name]["id"]) for name, kind in _PAID_FOR.items() if charge[name]}
+    return [each for each in mappings if (each.entity_type, each.provider_entity_id) in wanted]
