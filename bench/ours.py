@@ -57,9 +57,10 @@ class Installation:
         """Configure, on a SQLite file or on `database`. Raises NotStartedError when `apply` does not succeed."""
         self.folder, self.port = folder, free_port()
         self.log = folder / "gateway.log"
+        self.admin_key = secrets.token_urlsafe(24)
         self._env = {
             "LEDGERGATE_DATABASE_URL": database or f"sqlite:///{folder / 'bench.db'}",
-            "LEDGERGATE_HOST": "127.0.0.1", "LEDGERGATE_ADMIN_KEY": secrets.token_urlsafe(24),
+            "LEDGERGATE_HOST": "127.0.0.1", "LEDGERGATE_ADMIN_KEY": self.admin_key,
             "LEDGERGATE_SECRET_KEY": secrets.token_urlsafe(32), "LEDGERGATE_ALLOW_PRIVATE_ADDRESSES": "true",
             "LEDGERGATE_LOG_FORMAT": "json", "BENCH_OLD_SECRET": SECRETS[0], "BENCH_NEW_SECRET": SECRETS[1],
             "BENCH_API_KEY": behind.flexprice_key if behind else secrets.token_urlsafe(16),

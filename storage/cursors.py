@@ -45,17 +45,19 @@ def bounded(limit: int) -> int:
     return max(1, min(limit, MAX_PAGE))
 
 
-def page(found: Sequence[R], limit: int, record: Callable[[R], T], *columns: str) -> Page[T]:
+def page(
+    found: Sequence[R], limit: int, record: Callable[[R], T], *columns: str, looked_to: int | None = None
+) -> Page[T]:
     """Return a page from up to `bounded(limit) + 1` rows; the one too many only says that there are more.
 
-    The list goes on after the last row's values in `columns`, which its order is by.
+    The list goes on after the last row's values in `columns`, which its order is by; or after the number `looked_to`,
+    where no more were found up to there.
     """
     shown = found[: bounded(limit)]
-    more = len(found) > len(shown)
-    return Page(
-        items=[record(row) for row in shown],
-        next_cursor=encode(*[str(shown[-1][column]) for column in columns]) if more else None,
-    )
+    following = None if looked_to is None else encode(str(looked_to))
+    if len(found) > len(shown):
+        following = encode(*[str(shown[-1][column]) for column in columns])
+    return Page(items=[record(row) for row in shown], next_cursor=following)
 
 
 def like(text: str) -> str:

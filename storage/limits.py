@@ -20,3 +20,6 @@ CLOCK_SKEW = timedelta(seconds=5)
 
 MAX_WAITING_MESSAGES = 500
 """Alert messages that wait for one channel. More than that nobody reads, and an endpoint that is gone takes none."""
+
+MAX_LOOKED = 50_000
+"""Rows that a list looks through for one page, where no index knows which of them are wanted."""

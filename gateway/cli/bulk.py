@@ -24,9 +24,10 @@ def show_page(fetch: Callable[[], Any], columns: Mapping[str, str], *, empty: st
 
 def _draw(page: Any, columns: Mapping[str, str], empty: str) -> None:
     found = output.plain(page)
-    output.print_table(found["items"], columns, empty=empty)
-    if found["next_cursor"]:
-        output.hint(f"There are more: --cursor {found['next_cursor']}")
+    following = found["next_cursor"]
+    output.print_table(found["items"], columns, empty="Nothing so far." if following else empty)
+    if following:
+        output.hint(f"There are {'more' if found['items'] else 'older ones'}: --cursor {following}")
 
 
 async def each(

@@ -34,7 +34,9 @@ class Listed(View, Generic[T]):
     """One page of a list."""
 
     items: Sequence[T]
-    next_cursor: str | None = Field(description="Where the next page begins; null on the last page.")
+    next_cursor: str | None = Field(
+        description="Where the next page begins; null on the last page. A page before it may be short, or empty."
+    )
 
 
 class Bulk(View):

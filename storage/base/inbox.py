@@ -66,7 +66,8 @@ class InboxStore(Protocol):
     ) -> Page[Delivery]:
         """Return deliveries, newest first; `about` are ids: of delivery, entity or subject, or delivery keys.
 
-        `connection` and `error_code` are of one of its jobs: where it went, and the last attempt's error.
+        `connection` and `error_code` are of one of its jobs: where it went, and the last attempt's error. A page looks
+        through at most MAX_LOOKED rows: it may have fewer than `limit`, even none, and a cursor nonetheless.
         """
         ...
 

@@ -83,7 +83,8 @@ class JobStore(Protocol):
     ) -> Page[Job]:
         """Return jobs, newest first; `since` and `until` are about when they were queued.
 
-        `about` are ids: of the job, its delivery or entity, or the subject of its delivery.
+        `about` are ids: of the job, its delivery or entity, or the subject of its delivery. A page looks through at
+        most MAX_LOOKED rows: it may have fewer than `limit`, even none, and a cursor nonetheless.
         """
         ...
 

@@ -11,7 +11,7 @@ from storage.postgres.customers import see_customers
 from storage.postgres.database import Database
 from storage.postgres.jobs import insert_jobs
 from storage.postgres.rollup import lock_delivery, roll_up
-from storage.postgres.searching import DELIVERIES, add_job_terms, newest
+from storage.postgres.searching import DELIVERIES, newest, with_connection, with_error
 from storage.postgres.timeline import DELIVERY_AT, SLACK
 from storage.postgres.where import Where
 from storage.records import EVERYWHERE, Delivery, DeliveryStatus, Dispatched, NewDelivery, Page, Scope
@@ -155,11 +155,10 @@ class Inbox:
         """
         where = Where(scope)
         where.equal("source", source)
-        where.equal("status", status)
-        if status is not None and status not in (DeliveryStatus.PROCESSED, DeliveryStatus.IGNORED):
+        open_status = status is not None and status not in (DeliveryStatus.PROCESSED, DeliveryStatus.IGNORED)
+        if open_status:
+            where.equal("status", status)
             where.add("status NOT IN ('processed', 'ignored')")
-        where.equal("event_type", event_type)
-        add_job_terms(where, connection=connection, error_code=error_code)
         if since is not None:
             where.add("received_at >= ?", micros(since))
             where.add(f"number >= {DELIVERY_AT}", micros(since - SLACK))
@@ -168,10 +167,16 @@ class Inbox:
             where.add(f"number < {DELIVERY_AT}", micros(until + SLACK))
         if cursor is not None:
             where.add("number < ?", cursors.decode_number(cursor))
-        found = await self._db.run(
-            lambda db: newest(db, "deliveries", where, places=DELIVERIES, about=about, limit=cursors.bounded(limit) + 1)
+        with_error(where, error_code, connection=connection)
+        sieve = where.beside()
+        sieve.equal("status", None if open_status else status)
+        sieve.equal("event_type", event_type)
+        with_connection(sieve, connection if error_code is None else None, searched=about is not None)
+        most = cursors.bounded(limit) + 1
+        found, looked_to = await (self._db.read if sieve else self._db.run)(
+            lambda db: newest(db, "deliveries", where, sieve, places=DELIVERIES, about=about, limit=most)
         )
-        return cursors.page(found, limit, rows.delivery, "number")
+        return cursors.page(found, limit, rows.delivery, "number", looked_to=looked_to)
 
     async def replay_delivery(self, delivery_id: str, scope: Scope = EVERYWHERE) -> Delivery:
         """Dispatch a delivery again, past dedupe and on purpose; its earlier jobs stay. Raises NotFoundError.

@@ -99,13 +99,11 @@ class Jobs:
     ) -> Page[Job]:
         """Return jobs, newest first; `since` and `until` are about when they were queued. `about`: see JobStore."""
         where = Where(scope)
-        where.equal("status", status)
-        if status is not None and status not in (JobStatus.SUCCEEDED, JobStatus.CANCELLED):
+        open_status = status is not None and status not in (JobStatus.SUCCEEDED, JobStatus.CANCELLED)
+        if open_status:
+            where.equal("status", status)
             where.add("status NOT IN ('succeeded', 'cancelled')")
-        for column, wanted in (
-            ("delivery_id", delivery_id), ("entity_id", entity_id), ("error_code", error_code),
-            ("connection", connection), ("kind", kind), ("source", source),
-        ):  # fmt: skip
+        for column, wanted in (("delivery_id", delivery_id), ("entity_id", entity_id), ("error_code", error_code)):
             where.equal(column, wanted)
         if since is not None:
             where.add("created_at >= ?", micros(since))
@@ -115,10 +113,14 @@ class Jobs:
             where.add(f"number < {JOB_AT}", micros(until + SLACK))
         if cursor is not None:
             where.add("number < ?", cursors.decode_number(cursor))
-        found = await self._db.run(
-            lambda db: newest(db, "jobs", where, places=JOBS, about=about, limit=cursors.bounded(limit) + 1)
+        sieve = where.beside()
+        sieve.equal("status", None if open_status else status)
+        for column, wanted in (("connection", connection), ("kind", kind), ("source", source)):
+            sieve.equal(column, wanted)
+        found, looked_to = await (self._db.read if sieve else self._db.run)(
+            lambda db: newest(db, "jobs", where, sieve, places=JOBS, about=about, limit=cursors.bounded(limit) + 1)
         )
-        return cursors.page(found, limit, rows.job, "number")
+        return cursors.page(found, limit, rows.job, "number", looked_to=looked_to)
 
     async def retry_job(self, job_id: str, scope: Scope = EVERYWHERE, *, now: datetime) -> Job:
         """Make a job due at once and give it a whole retry schedule again. Raises NotFoundError, ConflictError."""

@@ -14,7 +14,7 @@ from storage.sqlite.customers import see_customer
 from storage.sqlite.database import Database
 from storage.sqlite.jobs import insert_job
 from storage.sqlite.rollup import roll_up
-from storage.sqlite.searching import DELIVERIES, add_job_terms, newest
+from storage.sqlite.searching import DELIVERIES, newest, with_connection, with_error
 from storage.sqlite.timeline import SLACK, number_at
 from storage.sqlite.where import Where
 
@@ -167,11 +167,15 @@ class Inbox:
         narrower = about is not None or error_code is not None
         where = Where(scope, narrowed=narrower or open_status or source is not None)
         where.equal("+source" if narrower or open_status else "source", source)
-        where.equal("+status" if narrower else "status", status)
+        sieve = Where()
         if open_status:
+            where.equal("+status" if narrower else "status", status)
             where.add("status NOT IN ('processed', 'ignored')")
-        where.equal("event_type", event_type)
-        add_job_terms(where, connection=connection, error_code=error_code)
+        else:
+            sieve.equal("status", status)
+        sieve.equal("event_type", event_type)
+        with_error(where, error_code, connection=connection)
+        with_connection(sieve, connection if error_code is None else None, searched=about is not None)
         if since is not None:
             where.add("received_at >= ?", micros(since))
         if until is not None:
@@ -179,15 +183,16 @@ class Inbox:
         if cursor is not None:
             where.add("number < ?", cursors.decode_number(cursor))
 
-        def work(db: sqlite3.Connection) -> list[sqlite3.Row]:
+        def work(db: sqlite3.Connection) -> tuple[list[sqlite3.Row], int | None]:
             if since is not None:
                 where.add("number >= ?", number_at(db, since - SLACK))
             if until is not None:
                 where.add("number < ?", number_at(db, until + SLACK))
-            return newest(db, "deliveries", where, places=DELIVERIES, about=about, limit=cursors.bounded(limit) + 1)
+            most = cursors.bounded(limit) + 1
+            return newest(db, "deliveries", where, sieve, places=DELIVERIES, about=about, limit=most)
 
-        found = await self._db.read(work, slow=True)
-        return cursors.page(found, limit, rows.delivery, "number")
+        found, looked_to = await self._db.read(work, slow=True)
+        return cursors.page(found, limit, rows.delivery, "number", looked_to=looked_to)
 
     async def replay_delivery(self, delivery_id: str, scope: Scope = EVERYWHERE) -> Delivery:
         """Dispatch a delivery again, past dedupe and on purpose; its earlier jobs stay. Raises NotFoundError.

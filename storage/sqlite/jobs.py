@@ -97,15 +97,17 @@ class Jobs:
         open_status = status is not None and status not in (JobStatus.SUCCEEDED, JobStatus.CANCELLED)
         narrower = delivery_id or entity_id or error_code or about is not None
         where = Where(scope, narrowed=bool(narrower) or open_status)
-        where.equal("+status" if narrower else "status", status)
+        sieve = Where()
         if open_status:
+            where.equal("+status" if narrower else "status", status)
             where.add("status NOT IN ('succeeded', 'cancelled')")
+        else:
+            sieve.equal("status", status)
         where.equal("delivery_id" if about is None else "+delivery_id", delivery_id)
         where.equal("+entity_id" if delivery_id or about is not None else "entity_id", entity_id)
         where.equal("+error_code" if delivery_id or entity_id or about is not None else "error_code", error_code)
-        where.equal("+connection", connection)
-        where.equal("kind", kind)
-        where.equal("source", source)
+        for column, wanted in (("connection", connection), ("kind", kind), ("source", source)):
+            sieve.equal(column, wanted)
         if since is not None:
             where.add("created_at >= ?", micros(since))
         if until is not None:
@@ -113,15 +115,15 @@ class Jobs:
         if cursor is not None:
             where.add("number < ?", cursors.decode_number(cursor))
 
-        def work(db: sqlite3.Connection) -> list[sqlite3.Row]:
+        def work(db: sqlite3.Connection) -> tuple[list[sqlite3.Row], int | None]:
             if since is not None:
                 where.add("number >= ?", number_at(db, since - SLACK, timeline.JOBS))
             if until is not None:
                 where.add("number < ?", number_at(db, until + SLACK, timeline.JOBS))
-            return newest(db, "jobs", where, places=JOBS, about=about, limit=cursors.bounded(limit) + 1)
+            return newest(db, "jobs", where, sieve, places=JOBS, about=about, limit=cursors.bounded(limit) + 1)
 
-        found = await self._db.read(work, slow=True)
-        return cursors.page(found, limit, rows.job, "number")
+        found, looked_to = await self._db.read(work, slow=True)
+        return cursors.page(found, limit, rows.job, "number", looked_to=looked_to)
 
     async def retry_job(self, job_id: str, scope: Scope = EVERYWHERE, *, now: datetime) -> Job:
         """Make a job due at once and give it a whole retry schedule again. Raises NotFoundError, ConflictError."""

@@ -126,7 +126,7 @@ class Mappings:
         if unlinked:
             where.add("status <> 'linked'")
         where.equal("+connection" if narrower or unlinked else "connection", connection)
-        where.equal("+source" if narrower or unlinked or connection else "source", source)
+        where.equal("+source" if narrower or unlinked else "source", source)
         where.equal("+entity_type", entity_type)
         if cursor is not None:
             where.add("(source, entity_type, entity_id, connection) > (?, ?, ?, ?)", *cursors.decode(cursor, 4))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from storage.records import Scope
+from storage.records import EVERYWHERE, Scope
 
 
 class Where:
@@ -10,11 +10,11 @@ class Where:
 
     `narrowed` says that another condition is narrower than the scope. SQLite has no statistics here and would take
     the index on tenant and environment; the plus keeps a column out of its choice
-    (https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
+    (https://www.sqlite.org/optoverview.html#disqualifying_where_clauseterms_using_unary_).
     """
 
-    def __init__(self, scope: Scope, *, narrowed: bool = False) -> None:
-        self._terms: list[str] = []
+    def __init__(self, scope: Scope = EVERYWHERE, *, narrowed: bool = False) -> None:
+        self.terms: list[str] = []
         self.values: list[Any] = []
         plus = "+" if narrowed else ""
         self.equal(f"{plus}tenant_id", scope.tenant_id)
@@ -22,7 +22,7 @@ class Where:
 
     def add(self, term: str, *values: Any) -> None:
         """Add a condition with its values."""
-        self._terms.append(term)
+        self.terms.append(term)
         self.values.extend(values)
 
     def equal(self, column: str, value: Any) -> None:
@@ -30,10 +30,19 @@ class Where:
         if value is not None:
             self.add(f"{column} = ?", value)
 
+    def join(self, other: "Where") -> None:
+        """Add all conditions of another clause."""
+        self.terms += other.terms
+        self.values += other.values
+
     def having(self, term: str) -> str:
         """Return the clause with one more condition, whose values come after all others."""
-        return " WHERE " + " AND ".join([*self._terms, term])
+        return " WHERE " + " AND ".join([*self.terms, term])
+
+    def __bool__(self) -> bool:
+        """Return whether there is any condition."""
+        return bool(self.terms)
 
     def __str__(self) -> str:
         """Return the clause, empty when there is no condition."""
-        return " WHERE " + " AND ".join(self._terms) if self._terms else ""
+        return " WHERE " + " AND ".join(self.terms) if self.terms else ""
