@@ -38,6 +38,8 @@ class Books:
     """Whether it keeps sales tax or VAT at all."""
     custom_numbers: bool = False
     """Whether its documents have numbers of its people's own choice, instead of QuickBooks' counting."""
+    discounts: bool = False
+    """Whether its documents may have a discount line, which is booked into its own account for discounts."""
 
 
 class Company:
@@ -78,6 +80,10 @@ class Company:
             except REFUSED:
                 return Books()
         return self._books
+
+    async def books_now(self) -> Books:
+        """Return how the company keeps its books at this moment. Raises as `books`, and where it does not say."""
+        return await self._ask()
 
     async def country(self) -> str:
         """Return the company's country, asked for once; empty for one whose books are in another currency than dollars.
@@ -133,6 +139,7 @@ class Company:
             home_currency=_text(_part(_part(found, "CurrencyPrefs"), "HomeCurrency").get("value")).upper(),
             sales_tax=_part(found, "TaxPrefs").get("UsingSalesTax") is True,
             custom_numbers=_part(found, "SalesFormsPrefs").get("CustomTxnNumbers") is True,
+            discounts=_part(found, "SalesFormsPrefs").get("AllowDiscount") is True,
         )
         fact = {"asked_at": self._host.now().isoformat(), **asdict(books)}
         await self._host.memory.put(_BOOKS, json.dumps(fact))

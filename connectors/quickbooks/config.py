@@ -119,7 +119,10 @@ class QuickBooksConfig(ConnectorConfig):
         description="Account into which created items earn; may be empty where the company has just one income account",
     )
     discount_item: str = Field(
-        "", max_length=500, description="Item for what is taken off as a discount; empty for the fallback item"
+        "",
+        max_length=500,
+        description="Item for what is taken off as a discount; empty for a discount line where the company has those, "
+        "else the fallback item",
     )
     credit_item: str = Field(
         "", max_length=500, description="Item for prepaid credits that are taken off; empty for the fallback item"

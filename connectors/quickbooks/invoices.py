@@ -2,7 +2,8 @@
 
 https://developer.intuit.com/app/developer/qbo/docs/api/accounting/all-entities/invoice. Each line goes with its whole
 amount; quantity and price go beside it only where their product is that amount exactly (error 6070), else the quantity
-stands in the description. What is taken off goes as lines below zero, each with its own words.
+stands in the description. Credits go as lines below zero, each with its own words, and so do discounts where the
+company's documents have no discount line.
 """
 
 import hashlib
@@ -14,13 +15,14 @@ from typing import Any
 
 from connectors.errors import AmountInexactError, RejectedError, UnexpectedResponseError
 from connectors.invoices import Document, Invoice, InvoiceCandidate, InvoiceLine, InvoiceStatus, short_number
-from connectors.money import MoneyError, exact, parse, text
+from connectors.money import MoneyError, exact, parse, text, total
 from connectors.quickbooks.customers import marker_in, marker_of, moment_of
 from connectors.quickbooks.items import Booked
 from connectors.quickbooks.names import clean, shorten
 from connectors.quickbooks.queries import is_writable
 
 ENTITIES = {Document.INVOICE: "Invoice", Document.RECEIPT: "SalesReceipt"}
+DISCOUNT = "DiscountLineDetail"
 RECEIPT = "receipt:"
 """Before the Id of a sales receipt: an invoice may have the same Id."""
 NUMBER, DESCRIPTION, NOTE = 21, 4000, 4000
@@ -79,26 +81,14 @@ def draft_invoice(
     invoice: Invoice, *, customer_record: str, today: date, booked: Booked, tax: TaxRules, currency: str = ""
 ) -> InvoiceDraft:
     """Return what to send. The same arguments give the same body. `currency` is for companies with several."""
-    lines = [
-        _line(_described(line, invoice.currency), line.amount, item, tax, invoice.currency, priced=line)
-        for line, item in zip(invoice.lines, booked.lines, strict=True)
-    ]
-    for item, reductions in ((booked.discount, invoice.discounts), (booked.credit, invoice.credits)):
-        lines += [
-            _line(clean(each.description, colons=True), each.amount.copy_negate(), item, tax, invoice.currency)
-            for each in reductions
-        ]
-    if booked.tax:
-        lines += [
-            _line(clean(each.description, colons=True) or "Tax", each.amount, booked.tax, tax, invoice.currency)
-            for each in invoice.taxes
-        ]
     body: dict[str, Any] = {
         **({"CustomerRef": {"value": customer_record}} if customer_record else {}),
         "DocNumber": filed_number(invoice),
         "TxnDate": (invoice.issued_on or today).isoformat(),
-        "Line": lines,
+        "Line": _drafted(invoice, booked, tax),
     }
+    if invoice.discounts and not booked.discount and tax.code:
+        body["ApplyTaxAfterDiscount"] = True  # else tax is reckoned first, and not on what is paid
     warnings = list(booked.warnings)
     if invoice.due_on is not None and invoice.document is Document.INVOICE:
         body["DueDate"] = invoice.due_on.isoformat()
@@ -125,19 +115,19 @@ def read_invoice(
 
     Raises UnexpectedResponseError where it has no readable total.
     """
-    total, balance = _sum(row, "TotalAmt"), _sum(row, "Balance", Decimal(0))
+    whole, balance = _sum(row, "TotalAmt"), _sum(row, "Balance", Decimal(0))
     customer, currency, meta = row.get("CustomerRef"), row.get("CurrencyRef"), row.get("MetaData")
     link = row.get("InvoiceLink")
     number, note = row.get("DocNumber"), row.get("PrivateNote")
     status = InvoiceStatus.OPEN
-    if not total and all(not _sum(line, "Amount", Decimal(0)) for line in _lines(row)):
+    if not whole and all(not _sum(line, "Amount", Decimal(0)) for line in _lines(row)):
         status = InvoiceStatus.VOID
     elif not balance:
         status = InvoiceStatus.PAID
     return InvoiceCandidate(
         provider_entity_id=f"{RECEIPT if document is Document.RECEIPT else ''}{row['Id']}",
         number=number if isinstance(number, str) else "",
-        total=total,
+        total=whole,
         currency=_value(currency).upper() or home_currency,
         customer_record=_value(customer) or None,
         status=status,
@@ -150,6 +140,41 @@ def read_invoice(
 def is_paid(row: Mapping[str, Any]) -> bool:
     """Whether anything was paid of an invoice."""
     return _sum(row, "Balance", Decimal(0)) != _sum(row, "TotalAmt")
+
+
+def _drafted(invoice: Invoice, booked: Booked, tax: TaxRules) -> list[dict[str, Any]]:
+    """Return all lines: the platform's, then what is taken off and put on. Without an item discounts are one line."""
+    lines = [
+        _line(_described(line, invoice.currency), line.amount, item, tax, invoice.currency, priced=line)
+        for line, item in zip(invoice.lines, booked.lines, strict=True)
+    ]
+    discounts = invoice.discounts if booked.discount else ()
+    for item, reductions in ((booked.discount, discounts), (booked.credit, invoice.credits)):
+        lines += [
+            _line(clean(each.description, colons=True), each.amount.copy_negate(), item, tax, invoice.currency)
+            for each in reductions
+        ]
+    if booked.tax:
+        lines += [
+            _line(clean(each.description, colons=True) or "Tax", each.amount, booked.tax, tax, invoice.currency)
+            for each in invoice.taxes
+        ]
+    return [*lines, _discount_line(invoice)] if invoice.discounts and not booked.discount else lines
+
+
+def has_room_for_discount(invoice: Invoice) -> bool:
+    """Whether there is a discount, and it is no more than the lines together: QuickBooks refuses such a line else."""
+    off = total(each.amount for each in invoice.discounts)
+    return 0 < off <= total((invoice.subtotal, *(each.amount.copy_negate() for each in invoice.credits)))
+
+
+def _discount_line(invoice: Invoice) -> dict[str, Any]:
+    """Return the one line of its kind that a document may have; it is booked into the company's own account."""
+    off = total(each.amount for each in invoice.discounts)
+    return {
+        "DetailType": DISCOUNT, "Amount": _amount(off, invoice.currency),
+        DISCOUNT: {"PercentBased": False},
+    }  # fmt: skip
 
 
 def _line(

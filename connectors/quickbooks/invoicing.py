@@ -26,12 +26,14 @@ from connectors.quickbooks.config import QuickBooksConfig
 from connectors.quickbooks.customers import emails_in
 from connectors.quickbooks.faults import BUSINESS_RULE, NOT_FOUND, STALE_TOKEN, NoSuchPageError
 from connectors.quickbooks.invoices import (
+    DISCOUNT,
     ENTITIES,
     RECEIPT,
     InvoiceDraft,
     TaxRules,
     draft_invoice,
     filed_number,
+    has_room_for_discount,
     is_paid,
     read_invoice,
 )
@@ -134,6 +136,8 @@ class Invoicing:
             entity = ENTITIES[invoice.document]
             row = record_in(await self._api.write(entity.lower(), draft.body, request_id=intent.key), entity)
         except (StaleRecordError, RejectedError, PermissionRefusedError, ConfigurationError, NoSuchPageError) as error:
+            if await self._has_lost_discounts(error, draft):
+                raise StaleItemError("the company's documents have no discount line any more") from error
             raise await self._explained(error, invoice, customer_record) from error
         made = await self._candidate(row, invoice.document, invoice.reference)
         if made.marker != invoice.reference and made.number != filed_number(invoice):
@@ -165,12 +169,23 @@ class Invoicing:
                 f"the invoice is in {invoice.currency}, and the company keeps its books in {home} alone"
             )
         tax = await self._tax(invoice)
-        booked = await self._items.of(invoice, seed=intent.key)
+        discounts = not await self._as_discount_line(invoice, tax)
+        booked = await self._items.of(invoice, seed=intent.key, discounts=discounts)
         draft = draft_invoice(
             invoice, customer_record=customer_record, today=intent.started_at.date(), booked=booked, tax=tax,
             currency=invoice.currency if several else "",
         )  # fmt: skip
         return await self._addressed(draft, customer_record) if invoice.document is Document.INVOICE else draft
+
+    async def _as_discount_line(self, invoice: Invoice, tax: TaxRules) -> bool:
+        """Whether discounts go as a discount line: where the company has those, and the settings name no item.
+
+        Not with a tax code on every line outside the United States: how tax is reckoned beside a discount line is
+        settled by a field for the United States alone, and an item's line says by its own code how it is taxed.
+        """
+        if self._config.discount_item or tax.calculation == EXCLUDED or not has_room_for_discount(invoice):
+            return False
+        return (await self._company.books()).discounts
 
     async def _tax(self, invoice: Invoice) -> TaxRules:
         """Return how lines are taxed, as the settings and the company have it."""
@@ -226,6 +241,14 @@ class Invoicing:
         if found is None or not found.url:
             return made, (*warnings, "no payment link: QuickBooks Payments is off, or the customer has no address")
         return found, warnings
+
+    async def _has_lost_discounts(self, error: ConnectorError, draft: InvoiceDraft) -> bool:
+        """Whether a refused discount line is one that the company has switched off since it was last asked."""
+        kinds = [line["DetailType"] for line in draft.body["Line"]]
+        if error.provider_code != str(BUSINESS_RULE) or DISCOUNT not in kinds:
+            return False
+        with before_writing("the company's preferences"):
+            return not (await self._company.books_now()).discounts
 
     async def _explained(self, error: ConnectorError, invoice: Invoice, customer_record: str) -> ConnectorError:
         """Return what a refusal means. It is definite: nothing was written."""

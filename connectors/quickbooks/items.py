@@ -7,7 +7,7 @@ memory for a day, since reads are metered, and forgotten as soon as QuickBooks s
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from connectors.base import Host
@@ -63,14 +63,16 @@ class Items:
         self._config, self._host, self._api = config, host, api
         self._chosen = {key_of(name): item for name, item in config.items.items()}
 
-    async def of(self, invoice: Invoice, *, seed: str) -> Booked:
+    async def of(self, invoice: Invoice, *, seed: str, discounts: bool = True) -> Booked:
         """Return what to book the invoice with. `seed` makes the request ids of items that are created.
+
+        Without `discounts` they need no item, since they go as a discount line.
 
         Raises ItemMissingError where there is nothing to book with, NotOfferedError where the company has no items at
         all and the settings name none, UnreachableError for what may pass: of the invoice nothing was sent.
         """
         try:
-            return await self._of(invoice, seed)
+            return await self._of(invoice if discounts else replace(invoice, discounts=()), seed)
         except PermissionRefusedError as error:
             raise ItemMissingError(
                 f"QuickBooks does not let this connection see to items and accounts: {error.detail}",

@@ -106,8 +106,7 @@ class NomodCustomers(NomodApi):
 
     def with_email(self, email: str) -> list[Record]:
         """Return the customers that have this address now, however they came to be; case does not matter."""
-        known = self._by_email.get(_key(email), ())
-        return [self.customers[each] for each in known if each in self.customers]  # some may be gone by now
+        return [self.customers[customer_id] for customer_id in self._by_email.get(_key(email), ())]
 
     def created_count(self, email: str) -> int:
         """Return how many customers POSTs have made with this address, removed ones included, seeded ones not."""

@@ -81,7 +81,10 @@ class Company:
         quirks = self.quirks
         currency = {"MultiCurrencyEnabled": quirks.multicurrency, "HomeCurrency": {"value": quirks.home_currency}}
         return self._stamped("Preferences", {"CurrencyPrefs": currency}) | {
-            "SalesFormsPrefs": {"CustomTxnNumbers": quirks.custom_txn_numbers},
+            "SalesFormsPrefs": {
+                "CustomTxnNumbers": quirks.custom_txn_numbers,
+                "AllowDiscount": quirks.allow_discount,
+            },
             "TaxPrefs": {
                 "UsingSalesTax": quirks.sales_tax_rate is not None or quirks.country != "US",
                 "PartnerTaxEnabled": quirks.sales_tax_rate is not None,

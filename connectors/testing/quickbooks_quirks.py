@@ -90,6 +90,8 @@ class Quirks:
     multicurrency: bool = False
     warn_duplicate_docnum: bool = False
     custom_txn_numbers: bool = False
+    allow_discount: bool = False
+    """Whether sales forms may have a discount line; else one is refused."""
     payments_enabled: bool = False
     invoice_links: str = "https://pay.example/portal"
     closed_until: date | None = None

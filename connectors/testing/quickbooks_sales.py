@@ -121,6 +121,8 @@ def _line(company: "Company", line: Record, currency: str) -> None:
     if kind == "DescriptionOnly":
         line.pop("Amount", None)
         return
+    if kind == "DiscountLineDetail" and not company.quirks.allow_discount:
+        raise Refusal(6000, "Business Validation Error: Discounts are turned off for this company.")
     if kind == "DiscountLineDetail" and line.get(kind, {}).get("PercentBased"):
         if "DiscountPercent" not in line[kind]:
             raise Refusal(6090, "Discount amount or percent should be provided.", element="DiscountPercent")
@@ -165,7 +167,12 @@ def _totals(company: "Company", record: Record, lines: list[Record], currency: s
             if detail.get("PercentBased"):
                 line["Amount"] = rounded(subtotal * detail["DiscountPercent"] / 100, currency)
             discount += line["Amount"]
-    share = (subtotal - discount) / subtotal if subtotal else Decimal(1)
+    if discount > subtotal:
+        raise Refusal(6000, "Business Validation Error: The discount amount can't be greater than the subtotal.")
+    if len([line for line in lines if line["DetailType"] == "DiscountLineDetail"]) > 1:
+        raise Refusal(6000, "Business Validation Error: Only one discount line is allowed.")
+    before = company.quirks.country == "US" and not record.get("ApplyTaxAfterDiscount")
+    share = (subtotal - discount) / subtotal if subtotal and not before else Decimal(1)
     tax, included = _tax(company, record, sales, share, currency)
     lines.append({"Amount": rounded(subtotal, currency), "DetailType": "SubTotalLineDetail", "SubTotalLineDetail": {}})
     total = rounded(subtotal - discount + tax, currency)

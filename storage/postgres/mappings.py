@@ -40,7 +40,7 @@ _WRITTEN_BACK = f"UPDATE mappings SET written_back_at = $1, updated_at = $1 WHER
 
 
 async def link(db: Session, new: Link, now: datetime, *, by_hand: bool = False) -> None:
-    """Make a mapping linked, and due what has waited for it. Only a person may move one from record to record.
+    """Make a mapping linked, and due what waits for it or has asked about it. Only a person may move one elsewhere.
 
     Raises ConflictError when the record belongs to another customer, or the customer was linked elsewhere meanwhile.
     """

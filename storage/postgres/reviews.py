@@ -10,7 +10,7 @@ from storage.postgres.database import Database
 from storage.postgres.rollup import lock_delivery, roll_up
 from storage.postgres.searching import ABOUT_REVIEW
 from storage.postgres.where import Where
-from storage.records import EVERYWHERE, Job, JobStatus, MappingKey, NewReview, Page, Review, ReviewStatus, Scope
+from storage.records import EVERYWHERE, Job, JobStatus, NewReview, Page, Review, ReviewStatus, Scope
 from storage.scalars import dumps, micros
 
 _INSERT = """
@@ -23,12 +23,6 @@ _VOIDED = """
 UPDATE reviews SET voided_at = $1
  WHERE source = $2 AND entity_type = $3 AND entity_id = $4 AND connection = $5 AND status = 'open'
    AND voided_at IS NULL"""
-_END = """
-UPDATE reviews SET status = 'resolved', decision = 'retry', resolved_at = $1
- WHERE job_id = ANY($2::text[]) AND status = 'open'"""
-_ASKING = """
-SELECT job_id FROM reviews
- WHERE entity_id = $1 AND status = 'open' AND connection = $2 AND source = $3 AND entity_type = $4 AND job_id <> $5"""
 _RESOLVE = """
 UPDATE reviews SET status = 'resolved', decision = $1, provider_entity_id = $2, resolved_at = $3, resolved_by = $4
  WHERE review_id = $5"""
@@ -50,18 +44,6 @@ async def insert_review(db: Session, review: NewReview, job: Job, now: datetime)
 async def note_voided(db: Session, about: Job, voided_at: datetime) -> None:
     """Note on the open questions about a job's invoice that the platform has voided it, unless they say so."""
     await db.execute(_VOIDED, micros(voided_at), about.source, about.entity_type, about.entity_id, about.connection)
-
-
-async def end_reviews(db: Session, job_ids: Sequence[str], now: datetime) -> None:
-    """End the open questions of jobs that are tried again."""
-    if job_ids:
-        await db.execute(_END, micros(now), list(job_ids))
-
-
-async def asking(db: Session, about: MappingKey, *, but: str) -> list[str]:
-    """Return the jobs but one that wait for a person's answer about this."""
-    asked = (about.entity_id, about.connection, about.source, about.entity_type, but)
-    return [row["job_id"] for row in await db.rows(_ASKING, *asked)]
 
 
 class Reviews:

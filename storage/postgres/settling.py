@@ -10,7 +10,7 @@ from storage.postgres.intents import assert_free, close_intent, close_open_inten
 from storage.postgres.jobs import insert_jobs
 from storage.postgres.mappings import link, mark_stale, mark_written_back
 from storage.postgres.parking import call_next
-from storage.postgres.reviews import asking, end_reviews, insert_review, note_voided
+from storage.postgres.reviews import insert_review, note_voided
 from storage.postgres.rollup import roll_up
 from storage.postgres.waiting import answer_jobs
 from storage.records import JobStatus, Settlement
@@ -68,11 +68,9 @@ async def _settle(db: Session, s: Settlement) -> None:
     await insert_jobs(db, [(follow_up, row["dispatch"]) for follow_up in s.follow_ups], now)
     if s.review is not None:
         await insert_review(db, s.review, rows.job(row), now)
-    answered = [*s.answers, *(await asking(db, s.link.key, but=s.job_id) if s.link is not None else ())]
-    await answer_jobs(db, answered, now)
     if s.voided_at is not None:
         await note_voided(db, rows.job(row), s.voided_at)
-    await end_reviews(db, answered, now)
+    await answer_jobs(db, s.answers, now)
     if s.pause is not None:
         connection, code, detail = s.pause
         if await db.execute(_PAUSE, code, detail, micros(now), connection):

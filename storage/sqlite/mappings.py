@@ -46,7 +46,7 @@ def read_mapping(db: sqlite3.Connection, key: tuple[str, str, str, str]) -> Enti
 
 
 def link(db: sqlite3.Connection, new: Link, now: datetime, *, by_hand: bool = False) -> None:
-    """Make a mapping linked, and due what has waited for it. Only a person may move one from record to record.
+    """Make a mapping linked, and due what waits for it or has asked about it. Only a person may move one elsewhere.
 
     Raises ConflictError when the record belongs to another customer, or the customer was linked elsewhere meanwhile.
     """

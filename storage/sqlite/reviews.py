@@ -6,7 +6,7 @@ from datetime import datetime
 
 from storage import cursors, rows, values
 from storage.errors import ConflictError, NotFoundError
-from storage.records import EVERYWHERE, Job, MappingKey, NewReview, Page, Review, ReviewStatus, Scope
+from storage.records import EVERYWHERE, Job, NewReview, Page, Review, ReviewStatus, Scope
 from storage.scalars import array, dumps, loads, micros
 from storage.sqlite.database import Database
 from storage.sqlite.rollup import roll_up
@@ -19,17 +19,10 @@ INSERT INTO reviews (review_id, job_id, source, tenant_id, environment_id, conne
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)
 ON CONFLICT (job_id) WHERE status = 'open' DO UPDATE SET
     kind = excluded.kind, reason = excluded.reason, candidates = excluded.candidates, customer = excluded.customer"""
-_ASKING = """
-SELECT job_id FROM reviews
- WHERE entity_id = ? AND +status = 'open' AND connection = ? AND source = ? AND entity_type = ? AND job_id <> ?"""
 
 _VOIDED = """
 UPDATE reviews SET voided_at = ?
  WHERE source = ? AND entity_type = ? AND entity_id = ? AND connection = ? AND status = 'open' AND voided_at IS NULL"""
-
-_END = """
-UPDATE reviews SET status = 'resolved', decision = 'retry', resolved_at = ?
- WHERE job_id IN (SELECT value FROM json_each(?)) AND status = 'open'"""
 
 
 def insert_review(db: sqlite3.Connection, review: NewReview, job: Job, now: datetime) -> None:
@@ -40,18 +33,6 @@ def insert_review(db: sqlite3.Connection, review: NewReview, job: Job, now: date
 def note_voided(db: sqlite3.Connection, about: Job, voided_at: datetime) -> None:
     """Note on the open questions about a job's invoice that the platform has voided it, unless they say so."""
     db.execute(_VOIDED, (micros(voided_at), about.source, about.entity_type, about.entity_id, about.connection))
-
-
-def end_reviews(db: sqlite3.Connection, job_ids: Sequence[str], now: datetime) -> None:
-    """End the open questions of jobs that are tried again."""
-    if job_ids:
-        db.execute(_END, (micros(now), array(job_ids)))
-
-
-def asking(db: sqlite3.Connection, about: MappingKey, *, but: str) -> list[str]:
-    """Return the jobs but one that wait for a person's answer about this."""
-    asked = (about.entity_id, about.connection, about.source, about.entity_type, but)
-    return [row["job_id"] for row in db.execute(_ASKING, asked)]
 
 
 class Reviews:

@@ -13,7 +13,7 @@ from storage.sqlite.intents import assert_free, close_intent, close_open_intent,
 from storage.sqlite.jobs import insert_job
 from storage.sqlite.mappings import link, mark_stale, mark_written_back
 from storage.sqlite.parking import call_next
-from storage.sqlite.reviews import asking, end_reviews, insert_review, note_voided
+from storage.sqlite.reviews import insert_review, note_voided
 from storage.sqlite.rollup import roll_up
 from storage.sqlite.waiting import answer_jobs
 
@@ -68,11 +68,9 @@ def _settle(db: sqlite3.Connection, s: Settlement) -> None:
         insert_job(db, follow_up, now, dispatch=row["dispatch"])
     if s.review is not None:
         insert_review(db, s.review, rows.job(row), now)
-    answered = [*s.answers, *(asking(db, s.link.key, but=s.job_id) if s.link is not None else ())]
-    answer_jobs(db, answered, now)
     if s.voided_at is not None:
         note_voided(db, rows.job(row), s.voided_at)
-    end_reviews(db, answered, now)
+    answer_jobs(db, s.answers, now)
     if s.pause is not None:
         connection, code, detail = s.pause
         if db.execute(_PAUSE, (code, detail, micros(now), connection)).rowcount:

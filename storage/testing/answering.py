@@ -44,6 +44,22 @@ class AnsweringContract(StoreFixtures):
         await store.put_mapping(make_link("rec_2"), now=at(70))
         assert await claim(store, seconds=80) == [], "it waits for nobody any more"
 
+    @pytest.mark.parametrize("how", ["a job", "a person"])
+    async def test_a_link_answers_the_questions_about_it(self, store: Store, how: str) -> None:
+        delivery_id = await dispatch_jobs(store, "msg_1", make_job())
+        asks = await claim_one(store)
+        await store.settle(make_settlement(asks, JobStatus.NEEDS_REVIEW, review=make_review()))
+        other = await running_job(store, "cust_2")
+        await store.settle(make_settlement(other, JobStatus.NEEDS_REVIEW, review=make_review()))
+        if how == "a person":
+            await store.put_mapping(make_link(), now=at(60))
+        else:
+            await store.settle(make_settlement(await running_job(store, lock_key="x"), seconds=60, link=make_link()))
+        found = {each.entity_id: (each.status, each.decision) for each in (await store.list_reviews()).items}
+        assert found == {"cust_1": ("resolved", "retry"), "cust_2": ("open", None)}
+        assert (await store.get_delivery(delivery_id)).status == "pending"
+        assert (await claim_one(store, seconds=60)).job.job_id == asks.job.job_id
+
     async def test_open_questions_say_once_that_their_invoice_was_voided(self, store: Store) -> None:
         asked = await running_job(store)
         await store.settle(make_settlement(asked, JobStatus.NEEDS_REVIEW, review=make_review()))

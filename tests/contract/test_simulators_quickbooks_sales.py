@@ -89,6 +89,7 @@ async def test_an_invoice_is_answered_whole_with_number_dates_and_an_exact_total
 async def test_a_broken_rule_is_refused_with_its_code_and_bills_nobody(
     sim: QuickBooksSimulator, client: Client, ada: str, change: dict[str, Any], code: int
 ) -> None:
+    sim.quirks.allow_discount = True
     body = bill(ada) | change
     reply = await client.post("invoice", {key: value for key, value in body.items() if value is not None})
     assert (reply.status, reply.code) == (400, code)
@@ -125,6 +126,7 @@ CENTS = st.integers(0, 10**9).map(lambda cents: D(cents) * CENT)
 @given(amounts=st.lists(CENTS, min_size=1, max_size=20), percent=st.integers(0, 100), tax=CENTS)
 def test_a_total_is_the_exact_sum_of_lines_discount_and_tax(amounts: list[D], percent: int, tax: D) -> None:
     sim = QuickBooksSimulator()
+    sim.quirks.allow_discount = True
     ada = sim.seed_customer(DisplayName="Ada")["Id"]
     discount = {
         "DetailType": "DiscountLineDetail",
@@ -137,7 +139,10 @@ def test_a_total_is_the_exact_sum_of_lines_discount_and_tax(amounts: list[D], pe
     assert made["TotalAmt"] == sum(amounts, D(0)) - off + tax
 
 
-async def test_a_fixed_discount_and_a_described_line_count_as_they_say(client: Client, ada: str) -> None:
+async def test_a_fixed_discount_and_a_described_line_count_as_they_say(
+    sim: QuickBooksSimulator, client: Client, ada: str
+) -> None:
+    sim.quirks.allow_discount = True
     lines = (
         line("50.00"),
         {"DetailType": "DescriptionOnly", "Description": "with thanks", "Amount": 7},
@@ -145,6 +150,27 @@ async def test_a_fixed_discount_and_a_described_line_count_as_they_say(client: C
     )
     made = (await client.post("invoice", bill(ada, *lines))).one("Invoice")
     assert made["TotalAmt"] == D("37.50")
+
+
+@pytest.mark.parametrize("first, expected", [(True, "99.00"), (False, "100.00")])
+async def test_tax_is_reckoned_before_the_discount_unless_an_invoice_says_otherwise(
+    sim: QuickBooksSimulator, client: Client, ada: str, first: bool, expected: str
+) -> None:
+    sim.quirks.allow_discount, sim.quirks.sales_tax_rate = True, D("0.10")
+    off = {"DetailType": "DiscountLineDetail", "Amount": D(10), "DiscountLineDetail": {"PercentBased": False}}
+    taxed = line("100")
+    taxed["SalesItemLineDetail"]["TaxCodeRef"] = {"value": "TAX"}
+    made = (await client.post("invoice", bill(ada, taxed, off, ApplyTaxAfterDiscount=first))).one("Invoice")
+    assert made["TotalAmt"] == D(expected)
+
+
+async def test_a_discount_line_is_refused_where_there_are_none_where_it_is_too_much_and_twice(
+    sim: QuickBooksSimulator, client: Client, ada: str
+) -> None:
+    off = {"DetailType": "DiscountLineDetail", "Amount": D(60), "DiscountLineDetail": {"PercentBased": False}}
+    for allowed, lines in ((False, (line("100"), off)), (True, (line("50"), off)), (True, (line("500"), off, off))):
+        sim.quirks.allow_discount = allowed
+        assert (await client.post("invoice", bill(ada, *lines))).error[0] == "6000"
 
 
 async def test_whole_unit_currencies_are_kept_whole(sim: QuickBooksSimulator, client: Client) -> None:
