@@ -3,6 +3,7 @@
 import http.client
 import random
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 
 from bench import deliveries, flush, load
@@ -18,6 +19,9 @@ SLOW_CONNECTIONS = 64
 FLOOD = 0.9
 """The share of forged requests in a flood."""
 FLOOD_CONNECTIONS = 64
+FILL_CONNECTIONS = 64
+AT_ONCE = 20_000
+"""Requests that are made before they are sent: all of them would not fit in memory."""
 GOOD = "all good"
 FORGED = "all forged"
 FLOODED = "good among a flood"
@@ -60,23 +64,32 @@ def flood(plan: Plan) -> None:
 
 
 def memory(plan: Plan) -> None:
-    """Memory after the start and after many deliveries, with all of them dispatched."""
+    """Memory after the start, after many deliveries, with many waiting, and while a worker takes those up."""
     folder = plan.place("memory")
-    with Installation(folder).server() as server:
+    installation = Installation(folder)
+    with installation.server() as server:
         _ask(server)
         figures = {"idle_mib": server.memory()}
-        left = plan.filled
-        while left > 0:
-            count = min(left, 20_000)
-            measure(server, count, connections=64)
-            left -= count
+        _fill(server, plan.filled)
         figures["loaded_mib"] = server.memory()
-        figures["waiting"] = undispatched(server)
         server.wait_for(lambda: undispatched(server) == 0, every=0.2)
         figures["drained_mib"] = server.memory()
     figures["file_bytes_each"] = sum(path.stat().st_size for path in folder.glob("bench.db*")) / plan.filled
+    with installation.server(work=False) as server:
+        _fill(server, plan.waiting)
+        figures["waiting"], figures["waiting_mib"] = undispatched(server), server.memory()
+    with installation.server() as server:
+        figures["draining_mib"] = server.memory()
+        while undispatched(server):
+            figures["draining_mib"] = max(figures["draining_mib"], server.memory())
+            time.sleep(0.1)
     plan.note(Sample(lane="memory", subject=OURS, round=0, figures=figures))
     shutil.rmtree(folder)
+
+
+def _fill(server: Server, count: int) -> None:
+    for begin in range(0, count, AT_ONCE):
+        measure(server, min(AT_ONCE, count - begin), connections=FILL_CONNECTIONS)
 
 
 def start(plan: Plan) -> None:

@@ -21,8 +21,10 @@ class Plan:
     most: int = 30_000
     """Most requests in one measurement."""
     warm_up: int = 1000
-    filled: int = 100_000
+    filled: int = 1_000_000
     """Deliveries after which memory is read again."""
+    waiting: int = 100_000
+    """Deliveries that wait for a worker while memory is read."""
     customers: int = 1000
     """Customers whose jobs are measured."""
     drains: bool = True
@@ -59,16 +61,16 @@ def whole(folder: Path) -> Plan:
 
 
 def quick(folder: Path) -> Plan:
-    """Return a run of less than a minute: one round, short measurements. Its ratios are rough."""
+    """Return a run of a few minutes: one round, short measurements. Its ratios are rough."""
     return Plan(
-        folder=folder, rounds=1, seconds=0.5, most=6000, warm_up=400, filled=8000, customers=150, starts=1,
-        rate_seconds=5.0,
+        folder=folder, rounds=1, seconds=0.5, most=6000, warm_up=400, filled=8000, waiting=4000, customers=150,
+        starts=1, rate_seconds=5.0,
     )  # fmt: skip
 
 
 def smoke(folder: Path) -> Plan:
     """Return a run that proves that everything runs, and measures nothing."""
     return Plan(
-        folder=folder, rounds=1, connections=(4,), seconds=0.01, most=120, warm_up=40, filled=200, customers=8,
-        drains=False, starts=1, rate_seconds=0.5,
+        folder=folder, rounds=1, connections=(4,), seconds=0.01, most=120, warm_up=40, filled=200, waiting=100,
+        customers=8, drains=False, starts=1, rate_seconds=0.5,
     )  # fmt: skip

@@ -27,6 +27,7 @@ from gateway.breaker import Breaker
 from gateway.budget import Budget
 from storage import store_for
 
+ON = ("one SQLite file", "PostgreSQL")
 LIMITS = Limits(per_second=50, concurrency=16)
 WARM = 3.0
 
@@ -67,7 +68,7 @@ def rates(plan: Plan) -> None:
     for turn in range(plan.rounds):
         for count in (1, 2):
             folder = plan.place("rates")
-            _note(plan, "one SQLite file", f"sqlite:///{folder / 'rates.db'}", count, turn)
+            _note(plan, ON[0], f"sqlite:///{folder / 'rates.db'}", count, turn)
             shutil.rmtree(folder)
     if not has_postgres():
         plan.tell("  no embedded PostgreSQL: measured on SQLite only")
@@ -75,15 +76,19 @@ def rates(plan: Plan) -> None:
     with postgres() as databases:
         for turn in range(plan.rounds):
             for count in (1, 2):
-                _note(plan, "PostgreSQL", databases("bench_rates"), count, turn)
+                _note(plan, ON[1], databases("bench_rates"), count, turn)
+
+
+def rate_lane(count: int) -> str:
+    """Return the lane of so many processes."""
+    return f"rate limit, {'one process' if count == 1 else f'{count} processes'}"
 
 
 def _note(plan: Plan, store: str, url: str, count: int, turn: int) -> None:
     seconds = plan.rate_seconds
     used, refused = uvloop.run(_measure(url, count, seconds))
     figures = {"share_of_limit": used, "refused": float(refused)}
-    lane = f"rate limit, {'one process' if count == 1 else f'{count} processes'}"
-    plan.note(Sample(lane=lane, subject=store, round=turn, figures=figures))
+    plan.note(Sample(lane=rate_lane(count), subject=store, round=turn, figures=figures))
 
 
 async def _measure(url: str, count: int, seconds: float) -> tuple[float, int]:

@@ -15,7 +15,8 @@ HEADINGS = {
     "per_second": "a second", "p50_ms": "p50 ms", "p99_ms": "p99 ms", "good_p99_ms": "p99 ms of good ones",
     "cpu_ms": "CPU ms each", "store_cpu_ms": "PostgreSQL's", "dispatched_meanwhile": "dispatched meanwhile",
     "first_2xx_s": "first 2xx s", "cpu_s": "CPU s", "idle_mib": "idle MiB", "loaded_mib": "loaded MiB",
-    "drained_mib": "drained MiB", "waiting": "waiting", "file_bytes_each": "file bytes each",
+    "drained_mib": "drained MiB", "waiting": "waiting", "waiting_mib": "with these MiB",
+    "draining_mib": "at work on them MiB", "file_bytes_each": "file bytes each",
     "drained_per_second": "drained a second", "share_of_limit": "share of the limit", "refused": "refused",
     "cpu_percent": "CPU % of a core",
 }  # fmt: skip

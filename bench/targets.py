@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bench.door import FLOODED, FORGED, GOOD, SLOW_MS
 from bench.durable import LANE
 from bench.figures import Results
+from bench.rates import ON, rate_lane
 from bench.subjects import AIOSQLITE, DBOS, EACH, LIMIT, OURS, RESTATE, THREADS
 from bench.work import MAPPED, NEW
 
@@ -72,7 +73,17 @@ def targets() -> Iterator[Target]:
     yield Target("flood: p99 of good ones among it", 2.0, _ratio("flood", FLOODED, GOOD, "good_p99_ms"))
     yield Target("start to first 2xx, s", 0.8, _median("start", OURS, "first_2xx_s"))
     yield Target("memory idle, MiB", 70, _median("memory", OURS, "idle_mib"))
-    yield Target("memory with many deliveries, MiB", 100, _median("memory", OURS, "loaded_mib"))
+    for what, figure in (
+        ("after many deliveries", "loaded_mib"),
+        ("with many waiting", "waiting_mib"),
+        ("at work on them", "draining_mib"),
+    ):  # fmt: skip
+        yield Target(f"memory {what}, MiB", 100, _median("memory", OURS, figure))
+    for count in (1, 2):
+        for store in ON:
+            lane = rate_lane(count)
+            yield Target(f"{lane}, {store}: share used", 0.95, _median(lane, store, "share_of_limit"), least=True)
+            yield Target(f"{lane}, {store}: refused", 0, _median(lane, store, "refused"))
     yield Target(f"{MAPPED}: CPU ms", 1.5, _median(MAPPED, OURS, "cpu_ms"))
     yield Target(f"{NEW}, write-back included: CPU ms", 4.0, _median(NEW, OURS, "cpu_ms"))
 

@@ -21,5 +21,7 @@ CLOCK_SKEW = timedelta(seconds=5)
 MAX_WAITING_MESSAGES = 500
 """Alert messages that wait for one channel. More than that nobody reads, and an endpoint that is gone takes none."""
 
-MAX_LOOKED = 50_000
+MAX_LOOKED = 20_000
 """Rows that a list looks through for one page, where no index knows which of them are wanted."""
+LONG_AS_AN_ID = 20
+"""Letters from which on a text that is a customer's id is meant as one, and not as part of a name."""

@@ -80,5 +80,8 @@ class MappingStore(Protocol):
     async def list_customers(
         self, scope: Scope = EVERYWHERE, *, limit: int = 50, cursor: str | None = None, text: str | None = None
     ) -> Page[SeenCustomer]:
-        """Return customers seen; `text` is part of a name, e-mail address or id."""
+        """Return customers seen; `text` is part of a name, e-mail address or id.
+
+        A text as long as only an id is (LONG_AS_AN_ID) and which is one is looked up, and nothing else is looked for.
+        """
         ...

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from storage import cursors, rows, values
+from storage.limits import LONG_AS_AN_ID
 from storage.postgres.connection import Session, columns
 from storage.postgres.database import Database
 from storage.postgres.where import Where
@@ -41,9 +42,15 @@ class Customers:
     async def list_customers(
         self, scope: Scope = EVERYWHERE, *, limit: int = 50, cursor: str | None = None, text: str | None = None
     ) -> Page[SeenCustomer]:
-        """Return customers seen; `text` is part of a name, e-mail address or id."""
+        """Return customers seen; `text` is part of a name, e-mail address or id.
+
+        A text as long as only an id is (LONG_AS_AN_ID) and which is one is looked up, and nothing else is looked for.
+        """
+        known = text is not None and len(text) >= LONG_AS_AN_ID and bool(await self.find_customers(text, scope))
         where = Where(scope)
-        if text:
+        if known:
+            where.add("customer_id = ?", text)
+        elif text:
             pattern = cursors.like(text)
             where.add(
                 "(name ILIKE ? ESCAPE '!' OR email ILIKE ? ESCAPE '!' OR customer_id ILIKE ? ESCAPE '!')",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from storage import cursors, rows, values
+from storage.limits import LONG_AS_AN_ID
 from storage.records import EVERYWHERE, Page, Scope, SeenCustomer
 from storage.sqlite.database import Database
 from storage.sqlite.where import Where
@@ -37,9 +38,15 @@ class Customers:
     async def list_customers(
         self, scope: Scope = EVERYWHERE, *, limit: int = 50, cursor: str | None = None, text: str | None = None
     ) -> Page[SeenCustomer]:
-        """Return customers seen; `text` is part of a name, e-mail address or id."""
-        where = Where(scope)
-        if text:
+        """Return customers seen; `text` is part of a name, e-mail address or id.
+
+        A text as long as only an id is (LONG_AS_AN_ID) and which is one is looked up, and nothing else is looked for.
+        """
+        known = text is not None and len(text) >= LONG_AS_AN_ID and bool(await self.find_customers(text, scope))
+        where = Where(scope, narrowed=known)
+        if known:
+            where.add("customer_id = ?", text)
+        elif text:
             pattern = cursors.like(text)
             where.add(
                 "(name LIKE ? ESCAPE '!' OR email LIKE ? ESCAPE '!' OR customer_id LIKE ? ESCAPE '!')", *[pattern] * 3

@@ -20,6 +20,9 @@ from storage.testing.making import (
     running_job,
 )
 
+LONG = "cust_01J9ZKXVQ2M5T8R3W6Y4"
+"""An id as long as only ids are."""
+
 
 class MappingContract(StoreFixtures):
     """What is linked to what."""
@@ -148,6 +151,7 @@ class MappingContract(StoreFixtures):
         for seen in (
             make_seen("cust_1", name="Ada Lovelace"), make_seen("cust_1", source="tirdad", name="100% Ada_"),
             make_seen("cust_2", email="grace@navy.example"),
+            make_seen(LONG), make_seen(f"{LONG}_2"), make_seen("ada", name="Ada"),
         ):  # fmt: skip
             claimed = await running_job(store, seen.customer_id + seen.source)
             await store.settle(make_settlement(claimed, customer=seen))
@@ -161,4 +165,7 @@ class MappingContract(StoreFixtures):
         assert await found("navy") == [("flex", "cust_2")]
         assert await found("0% Ada_") == [("tirdad", "cust_1")]
         assert await found("a%a") == await found("!") == []
-        assert len(await found("cust")) == len((await store.list_customers()).items) == 3
+        assert await found(LONG) == [("flex", LONG)]
+        assert await found(LONG[:-1]) == [("flex", LONG), ("flex", f"{LONG}_2")]
+        assert ("flex", "cust_1") in await found("ada")
+        assert len(await found("cust")) == len((await store.list_customers()).items) - 1 == 5
