@@ -50,7 +50,7 @@ docs: install-dev ## the documentation as a site, into build/site; warnings and 
 screenshots: install-dev ## the pictures of README and docs, from a day of traffic played for them; needs chromium
 	@$(PY) -m tests.browser.screenshots
 
-bench: install-dev ## measure, and print the figures; BENCH_ARGS=--quick takes a minute
+bench: install-dev ## measure, and print the figures; about 25 minutes; BENCH_ARGS=--quick takes a few
 	@$(PY) -m bench $(BENCH_ARGS)
 
 bench-peers: ## install what make bench compares with, apart from the gateway (DBOS, procrastinate, FastAPI, Restate)

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", default="", help=f"lanes, comma separated: {', '.join(LANES)}")
     parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds (3; 1 with --quick)")
-    parser.add_argument("--quick", action="store_true", help="less than a minute, rough")
+    parser.add_argument("--quick", action="store_true", help="a few minutes, rough")
     parser.add_argument("--smoke", action="store_true", help="a few hundred requests: does it run at all")
     parser.add_argument("--quiet", type=float, default=30.0, help="seconds to wait for a quiet machine (30; 0: none)")
     parser.add_argument("--check", action="store_true", help="exit 1 when a target was missed")

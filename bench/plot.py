@@ -1,4 +1,4 @@
-"""Draws what `python -m bench` has measured: bars beside limit b, and what a job costs, as one SVG."""
+"""Draws what `python -m bench` has measured: a bar for each subject of each lane, as one SVG."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,12 @@ from bench.work import STAGES
 WIDTH, LABEL, BAR, GAP = 860, 290, 18, 6
 COLOURS = {OURS: "#2a6fbb", LIMIT: "#9aa3ad", FLOOR: "#c3c9cf", EACH: "#dd8452"}
 OTHER = "#b8a3c9"
+MIB = "_mib"
+DRAWN = {
+    "drained_per_second": " worked off a second", "per_second": " a second", "share_of_limit": " of the limit",
+    "first_2xx_s": " s", "p50_ms": " ms", "cpu_percent": " % of a core",
+}  # fmt: skip
+"""What is drawn of a lane: the first of these that it has, and its unit."""
 
 
 def draw(results: Results, title: str) -> str:
@@ -39,19 +45,25 @@ def draw(results: Results, title: str) -> str:
 def _bars(results: Results, lane: str) -> Iterator[tuple[str, float, str, str]]:
     """Return name, value, what to write beside the bar, and colour."""
     subjects = results.subjects(lane)
+    names = dict.fromkeys(name for sample in results.of(lane, subjects[0]) for name in sample.figures)
     if lane.startswith(STAGES.format("")):
-        names = dict.fromkeys(name for sample in results.of(lane, subjects[0]) for name in sample.figures)
         for name in names:
             used = results.median(lane, subjects[0], name) or 0.0
             yield name, used, f"{shown(used)} ms", COLOURS[OURS]
         return
+    if lane == "memory":
+        for name in (name for name in names if name.endswith(MIB)):
+            used = results.median(lane, subjects[0], name) or 0.0
+            yield name.removesuffix(MIB), used, f"{shown(used)} MiB", COLOURS[OURS]
+        return
+    drawn, unit = next(((name, unit) for name, unit in DRAWN.items() if name in names), ("", ""))
     for subject in subjects:
-        rate = results.median(lane, subject, "per_second")
-        if rate is None:
+        value = results.median(lane, subject, drawn)
+        if value is None:
             continue
-        share = results.ratio(lane, subject, LIMIT, "per_second") if LIMIT in subjects else None
-        told = f"{shown(rate)} a second" + (f" · {share:.2f}" if share is not None else "")
-        yield subject, rate, told, COLOURS.get(subject, OTHER)
+        share = results.ratio(lane, subject, LIMIT, drawn) if LIMIT in subjects else None
+        told = f"{shown(value)}{unit}" + (f" · {share:.2f}" if share is not None else "")
+        yield subject, value, told, COLOURS.get(subject, OTHER)
 
 
 def _bar(top: int, name: str, share: float, told: str, colour: str) -> str:

@@ -100,6 +100,19 @@ def test_figures_are_the_same_after_writing_and_reading_them(
     assert "make bench" in capsys.readouterr().out
 
 
+def test_every_kind_of_lane_is_drawn_with_its_unit() -> None:
+    made = Results()
+    for lane, figures in (
+        ("memory", {"idle_mib": 61.0, "waiting": 9.0}), ("rate limit, one process", {"share_of_limit": 0.97}),
+        ("start", {"first_2xx_s": 0.5}), ("worked off", {"per_second": 9.0, "drained_per_second": 7.0}),
+    ):  # fmt: skip
+        made.add(Sample(lane=lane, subject=OURS, round=0, figures=figures))
+    picture = draw(made, "x")
+    for told in ("61.0 MiB", "0.970 of the limit", "0.500 s", "7.00 worked off a second"):
+        assert told in picture
+    assert picture.count('fill="#2a6fbb"') == 4
+
+
 def test_a_sample_belongs_to_the_first_stage_with_a_frame_on_its_stack() -> None:
     stack = [
         "/x/aiohttp/client.py:_request",
