@@ -8,6 +8,7 @@ from typing import Any
 from storage import Store
 from storage.records import EntityMapping
 from tests.invariants import World, every
+from tests.ledgers import links_in_nomod
 
 _PAID_FOR = {"invoice": "invoice", "link": "payment_link"}
 """What Nomod calls what a charge is for → the type of our mapping."""
@@ -37,6 +38,20 @@ async def check_money(store: Store, world: World, *, charges: Collection[str]) -
             asks = Decimal(invoice["amount_remaining"]) if invoice["invoice_status"] == "FINALIZED" else Decimal()
             if asks >= Decimal(made["total"]):
                 assert (charge, mapping.entity_id) in known, f"paid, and the platform was never told: {made} {mapping}"
+
+
+async def check_voids(store: Store, world: World, *, voids: Collection[str]) -> None:
+    """Raise AssertionError where one of the `voids`, which the platform has told of, asks anybody for money."""
+    mappings = await every(store.list_mappings, entity_type="invoice")
+    for mapping in [each for each in mappings if each.entity_id in voids and each.provider_entity_id]:
+        if mapping.connector == "nomod":
+            status = world.nomod.invoices[mapping.provider_entity_id]["status"]
+            assert status != "unpaid", f"void, and {status} at Nomod: {mapping}"
+        elif mapping.provider_entity_id not in world.intuit.company.paid:
+            asked = world.intuit.invoices[mapping.provider_entity_id]["Balance"]
+            assert not asked, f"void, and QuickBooks asks for {asked}: {mapping}"
+    titles = {f"Invoice {world.flexprice.invoices[invoice]['invoice_number']}" for invoice in voids}
+    assert not titles & links_in_nomod(world.nomod).keys(), "void, and there is a link by which it can be paid"
 
 
 def _payment(told: dict[str, Any]) -> tuple[str, str]:

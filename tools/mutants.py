@@ -40,8 +40,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "gateway.pipeline.policy": ("tests/unit/test_retry_policy.py",),
     "gateway.pipeline.ensure": (
         "tests/integration/test_ensure_hints.py", "tests/integration/test_ensure_refused.py",
-        "tests/integration/test_ensure_nomod.py", "tests/integration/test_ensure_errors.py",
+        "tests/integration/test_ensure_again.py", "tests/integration/test_ensure_nomod.py",
+        "tests/integration/test_ensure_errors.py", "tests/integration/test_ensure_quickbooks.py",
         "tests/integration/test_ensure_races.py", "tests/integration/test_drift.py",
+        "tests/integration/test_tithely.py", "tests/integration/test_invoices_nomod.py",
+        "tests/integration/test_invoices_waiting.py",
     ),
 }  # fmt: skip
 """Modules, and the tests that have to notice, quickest first."""

@@ -23,7 +23,7 @@ from gateway.pipeline.settling import Result
 from gateway.pipeline.snapshots import decision_in
 from gateway.pipeline.work import Work
 from gateway.sources.base import Event, Trigger
-from storage.records import Intent, JobStatus, MappingStatus, Review, ReviewStatus
+from storage.records import EntityMapping, Intent, JobStatus, MappingStatus, Review, ReviewStatus
 
 LINE_SECONDS = (0.3, 2.0)
 """How long a job stays away from a line that is full: it costs no request to come again."""
@@ -50,14 +50,14 @@ class Ensure(Recovering):
         """Start from the trigger. `replaces` is an intent whose create was proven absent."""
         mapping, event = work.claimed.mapping, await self.event_of(work)
         ended = await self.entity.confirm(work, event)
-        linked = mapping is not None and mapping.status is MappingStatus.LINKED
+        linked = mapping if mapping is not None and mapping.status is MappingStatus.LINKED else None
         adopting = work.decided is not None and work.decided.decision == "adopt"
-        if ended is not None and adopting and not linked and work.voided_at is not None:
+        if ended is not None and adopting and linked is None and work.voided_at is not None:
             return await self._by_decision(work, None, replaces)  # the record is there: it is linked, and voided
         if ended is not None:
             return _closing(ended, replaces)
-        if linked:
-            return self._linked_before(work)
+        if linked is not None:
+            return self._linked_before(work, linked)
         subject = await self.entity.read(work, event, adopting=adopting)
         if work.decided is not None or decision_in(replaces) is not None:
             return await self._by_decision(work, subject, replaces)
@@ -142,14 +142,13 @@ class Ensure(Recovering):
             case _:
                 return None
 
-    def _linked_before(self, work: Work) -> Result:
+    def _linked_before(self, work: Work, mapping: EntityMapping) -> Result:
         """Nothing to do at the provider; a write-back that is owed is made up for, and what follows is queued."""
-        mapping = work.claimed.mapping
-        owed = mapping is not None and mapping.written_back_at is None
+        owed = self.write_back_jobs(work) if mapping.written_back_at is None else ()
         return Result(
             status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
-            decision={"decision": "linked", "record": mapping.provider_entity_id if mapping else None},
-            follow_ups=(*(self.write_back_jobs(work) if owed else ()), *self.entity.chain(work)),
+            decision={"decision": "linked", "record": mapping.provider_entity_id},
+            follow_ups=(*owed, *self.entity.chain(work)),
         )  # fmt: skip
 
 

@@ -66,6 +66,7 @@ class History(Paying, RuleBasedStateMachine):
         """Whether gifts are booked in QuickBooks."""
         self._gifts = itertools.count(1)
         self._given: set[str] = set()
+        self._voids: set[str] = set()
         self._clock_was_wrong = False
         self.rig = ground.run(ground.begin())
 
@@ -145,6 +146,7 @@ class History(Paying, RuleBasedStateMachine):
         """An invoice is voided; the webhook about it comes, or does not."""
         voided = self.rig.flexprice.void_invoice(self._invoices[invoice % len(self._invoices)])
         if told:
+            self._voids.add(str(voided["id"]))
             self._ground.run(self.rig.send({"event_type": "invoice.update.voided", "invoice": voided}))
 
     @step(donor=st.sampled_from(["user_1", "user_2", None]), name=names, email=emails, times=st.integers(1, 2))
@@ -306,6 +308,7 @@ class History(Paying, RuleBasedStateMachine):
         try:
             made = Made(
                 customers=self._customers, charges=self.charges, given=self._given if self._books else None,
+                voids=self._voids,
                 clock_was_wrong=self._clock_was_wrong,
             )  # fmt: skip
             self._ground.run(judge(self.rig, made))

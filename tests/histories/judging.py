@@ -7,7 +7,7 @@ from tests.harness import NOMOD, QUICKBOOKS, SOURCE, Rig
 from tests.histories.people import operate
 from tests.integration.polling_setup import looked
 from tests.ledgers import gifts_in_quickbooks
-from tests.money_invariants import check_money
+from tests.money_invariants import check_money, check_voids
 
 PATIENCE = 10.0
 """Seconds of waiting; see tests/harness.py."""
@@ -22,6 +22,8 @@ class Made:
     """What was paid at Nomod, and told of."""
     given: Collection[str] | None
     """Gifts that were told of; None where they are not booked."""
+    voids: Collection[str]
+    """Invoices that were voided, and told of."""
     clock_was_wrong: bool
 
 
@@ -34,6 +36,7 @@ async def judge(rig: Rig, made: Made) -> None:
     await _all_done(rig)
     await rig.check(all_linked=True)
     await check_money(rig.store, rig.world(), charges=made.charges)
+    await check_voids(rig.store, rig.world(), voids=made.voids)
     if made.given is not None:
         booked = {gift: len(places) for gift, places in gifts_in_quickbooks(rig.intuit).items()}
         assert booked == dict.fromkeys(made.given, 1), "a gift that is not booked once"
