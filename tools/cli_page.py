@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.main import get_command
 
-from gateway.cli.root import PROGRAM, app
+from gateway.cli import root
 from tools import marked
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
@@ -16,7 +15,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 
 def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every command with its words, in the order of the help."""
-    yield from _walk(get_command(app), ())
+    yield from _walk(root.commands(), ())
 
 
 def reference() -> str:
@@ -42,14 +41,14 @@ def _walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
 
 
 def _parent(noun: str) -> str:
-    return str(get_command(app).commands[noun].help)  # type: ignore[attr-defined]  # the program is a group
+    return str(root.commands().commands[noun].help)
 
 
 def _section(words: tuple[str, ...], command: Any) -> str:
-    context = typer.Context(command, info_name=" ".join((PROGRAM, *words)))
+    context = typer.Context(command, info_name=" ".join((root.PROGRAM, *words)))
     rows = [_row(parameter, context) for parameter in command.params if parameter.name != "help"]
     table = "\n".join(["| option | meaning |", "|---|---|", *rows]) if rows else ""
-    lines = [line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith(PROGRAM)]
+    lines = [line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith(root.PROGRAM)]
     examples = "\n".join(["```console", *(f"$ {line}" for line in lines), "```"])
     return "\n\n".join(part for part in (inspect.cleandoc(command.help or ""), table, examples) if part)
 

@@ -2,9 +2,11 @@
 
 import os
 import sys
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from gateway.cli import (
     alert,
@@ -65,10 +67,16 @@ def root(
         serving.serve()
 
 
+@cache
+def commands() -> Any:
+    """Return the tree of all commands, put together once in a process."""
+    return get_command(app)
+
+
 def run(arguments: list[str]) -> int:
     """Run one command; return its exit code. Never a traceback, unless LEDGERGATE_LOG_LEVEL is debug."""
     try:
-        code = int(app(args=arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
+        code = int(commands()(args=arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
         sys.stdout.flush()
     except typer.Exit as ended:
         return ended.exit_code

@@ -1,27 +1,29 @@
 """The template engine: automatic escaping, strict about what is not there, and the few filters that pages use."""
 
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import aiohttp_jinja2
 import jinja2
 import orjson
-from aiohttp import web
 
 from gateway.console import words
 from gateway.console.config_form import label_of
-from gateway.console.visit import ROOT, TEMPLATES
+from gateway.console.visit import ROOT
 
 
-def engine(app: web.Application) -> jinja2.Environment:
-    """Put the engine into the application and return it."""
-    return aiohttp_jinja2.setup(
-        app, app_key=TEMPLATES, default_helpers=False, autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")), filters=filters(),
+@cache
+def templates() -> jinja2.Environment:
+    """Return the engine: one for every gateway of this process, since a template once compiled is the same for all."""
+    made = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False,
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
     )  # fmt: skip
+    made.filters.update(filters())
+    made.globals.update(root=ROOT, version=installed_version())
+    return made
 
 
 def filters() -> dict[str, Any]:
@@ -85,8 +87,3 @@ def installed_version() -> str:
         return version("ledgergate")
     except PackageNotFoundError:
         return "unknown"
-
-
-def globals_of() -> dict[str, Any]:
-    """Return what every template knows."""
-    return {"root": ROOT, "version": installed_version()}

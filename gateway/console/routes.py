@@ -5,7 +5,7 @@ from aiohttp import web
 from gateway import keys
 from gateway.access import Role
 from gateway.console.assets import Assets
-from gateway.console.environment import engine, globals_of
+from gateway.console.environment import templates
 from gateway.console.guard import Route, forbid, guarded
 from gateway.console.live import Streams
 from gateway.console.pages import (
@@ -31,7 +31,7 @@ from gateway.console.pages import (
 )
 from gateway.console.pages import keys as key_pages
 from gateway.console.session import Sessions
-from gateway.console.visit import CONSOLE, ROOT, Console, Visit
+from gateway.console.visit import CONSOLE, ROOT, TEMPLATES, Console, Visit
 from gateway.errors import RouteUnknownError
 from gateway.throttle import Throttle
 
@@ -133,7 +133,7 @@ def register(app: web.Application) -> None:
         operations=app[keys.OPERATIONS], sessions=Sessions(vault=vault, access=access, store=store, now=now),
         throttle=Throttle(burst=LOGIN_BURST, per_second=LOGINS_PER_SECOND), assets=Assets(), streams=streams, now=now,
     )  # fmt: skip
-    engine(app).globals.update(globals_of())
+    app[TEMPLATES] = templates()
 
     async def stop(_: web.Application) -> None:
         streams.stop()

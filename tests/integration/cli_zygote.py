@@ -20,16 +20,21 @@ import connectors
 import gateway
 import storage
 from gateway.cli import main
+from gateway.cli.root import commands
+from gateway.plugins import connector_plugins, source_plugins
 
 ORDER, STREAMS, ANSWER = 0, slice(1, 4), 4
 
 
 def load() -> None:
-    """Import all that a command may import."""
+    """Import all that a command may import, and make once what is the same for each."""
     for package in (gateway, connectors, storage):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
+    commands()
+    connector_plugins()
+    source_plugins()
     gc.collect()
     gc.freeze()
 
@@ -62,6 +67,7 @@ def become(files: list[int]) -> None:
         order = json.load(file)
     for number, stream in enumerate(files[STREAMS]):
         os.dup2(stream, number)
+    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
     for file_number in files[1:]:
         os.close(file_number)
     os.environ.clear()
