@@ -1,15 +1,18 @@
 """What holds for every test: seeds that are printed, Hypothesis profiles, and when a missing program is a failure."""
 
+import asyncio
+import gc
 import importlib.util
 import os
 import random
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
 import structlog
+import uvloop
 from hypothesis import settings
 
 from gateway import logs
@@ -69,6 +72,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hand what steers the tests on to the workers of a parallel run, which then share one seed."""
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         os.environ.update({**_TAKEN, "LEDGERGATE_TEST_SEED": str(SEED)})
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run tests on the event loop that a gateway runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector go no more through what lives to the end: all modules, and thousands of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header() -> list[str]:

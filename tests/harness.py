@@ -29,6 +29,7 @@ from typing import Any
 
 import aiohttp
 from pydantic import SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from connectors.testing.quickbooks import QuickBooksSimulator
 from gateway import keys
@@ -44,9 +45,11 @@ from tests.configuring import ENVIRONMENT, SOURCE, TENANT, TITHELY, Configuring
 from tests.invariants import World, check_invariants, every
 from tests.ledgers import LedgerNomod
 from tests.looking import NOMOD, QUICKBOOKS, Record
+from tests.sqlite_setup import put_database
 
 __all__ = ["NOMOD", "QUICKBOOKS", "SOURCE", "TITHELY", "Clock", "Rig", "open_rig"]
 
+SQLITE = "sqlite:///"
 ADMIN_KEY = "admin-key-of-the-tests"
 PATIENCE = 30.0
 """Seconds after which waiting for the gateway is given up."""
@@ -87,6 +90,21 @@ class Ports:
     intuit: int = 0
 
 
+class Given(Settings):
+    """Settings as they are given to it, whatever the environment and a `.env` say."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is theirs
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is passed."""
+        return (init_settings,)
+
+
 class Rig(Configuring):
     """A gateway, its sources and its providers. See the module's docstring."""
 
@@ -103,9 +121,9 @@ class Rig(Configuring):
         self.nomod = LedgerNomod(clock=self.clock.unix, port=at.nomod)
         self.intuit = QuickBooksSimulator(port=at.intuit)
         self.intuit.quirks.clock = self.clock.unix
-        self.settings = Settings(
+        self.settings = Given(
             **{
-                "database_url": f"sqlite:///{folder / 'rig.db'}", "port": 0, "admin_key": SecretStr(ADMIN_KEY),
+                "database_url": f"{SQLITE}{folder / 'rig.db'}", "port": 0, "admin_key": SecretStr(ADMIN_KEY),
                 "allow_private_addresses": True, "workers": 8, **settings,
             }
         )  # fmt: skip
@@ -127,6 +145,8 @@ class Rig(Configuring):
         for service in (self.flexprice, self.tithely, self.nomod, self.intuit):
             await service.start()
         self._session = aiohttp.ClientSession()
+        if self.settings.database_url.startswith(SQLITE):
+            put_database(Path(self.settings.database_url.removeprefix(SQLITE)))
         await self.start_node()
 
     async def stop(self) -> None:

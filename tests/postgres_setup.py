@@ -137,10 +137,10 @@ def shared_database(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 async def postgres_url(shared_database: str) -> str:
     """Return the URL of a database with our schema and nothing in it."""
-    tables = await query(shared_database, _TABLES)
-    await run(
-        shared_database,
-        "; ".join(f"DELETE FROM {table}" for table in tables),  # noqa: S608 - our own tables
-        "INSERT INTO meta (key, value) VALUES ('config_version', '1')",
-    )
+    connection = await asyncpg.connect(shared_database)
+    try:
+        deletes = [f"DELETE FROM {table}" for table in await connection.fetchval(_TABLES)]  # noqa: S608 - our own tables
+        await connection.execute("; ".join([*deletes, "INSERT INTO meta (key, value) VALUES ('config_version', '1')"]))
+    finally:
+        await connection.close()
     return shared_database

@@ -8,6 +8,7 @@ import pytest
 from storage.base import Store
 from storage.sqlite.store import SqliteStore
 from storage.testing import StoreContract
+from tests.sqlite_setup import put_database
 
 
 class TestSqliteStore(StoreContract):
@@ -16,4 +17,5 @@ class TestSqliteStore(StoreContract):
     @pytest.fixture
     def new_store(self, tmp_path: Path) -> Callable[[], Store]:
         """Return a function which makes a store on this test's file."""
+        put_database(tmp_path / "store.db")
         return lambda: SqliteStore(tmp_path / "store.db")
