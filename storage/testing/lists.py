@@ -126,22 +126,20 @@ class ListContract(StoreFixtures):
         assert (list(page.items), page.next_cursor) == ([], None)
 
     @pytest.mark.parametrize("name", LISTS)
-    @pytest.mark.parametrize(
-        "cursor", ["", "x", "!", "ü", "bnVsbA", "W10", encode("a", "b", "c"), encode("9" * 40), "A" * 5000]
-    )
-    async def test_a_cursor_that_no_list_has_made_is_refused(self, store: Store, name: str, cursor: str) -> None:
-        with pytest.raises(CursorInvalidError):
-            await self._page(store, name, cursor=cursor)
+    async def test_a_cursor_that_no_list_has_made_is_refused(self, store: Store, name: str) -> None:
+        for cursor in ("", "x", "!", "ü", "bnVsbA", "W10", encode("a", "b", "c"), encode("9" * 40), "A" * 5000):
+            with pytest.raises(CursorInvalidError):
+                await self._page(store, name, cursor=cursor)
 
     @pytest.mark.parametrize("name", LISTS)
-    @pytest.mark.parametrize("limit", [0, -1, -(10**9)])
-    async def test_a_limit_that_makes_no_sense_gives_one_row(self, store: Store, name: str, limit: int) -> None:
+    async def test_a_limit_that_makes_no_sense_gives_one_row(self, store: Store, name: str) -> None:
         add, _, _ = LISTS[name]
         for n in range(3):
             await add(store, n)
-        page = await self._page(store, name, limit=limit)
-        assert len(page.items) == 1
-        assert page.next_cursor is not None
+        for limit in (0, -1, -(10**9)):
+            page = await self._page(store, name, limit=limit)
+            assert len(page.items) == 1, limit
+            assert page.next_cursor is not None, limit
 
     async def test_a_page_is_bounded_whatever_is_asked_for(self, store: Store) -> None:
         await store.add_delivery(make_delivery())

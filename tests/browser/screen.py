@@ -26,6 +26,9 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
     "--force-device-scale-factor=1", "--hide-scrollbars",
+    # One process for all pages, which are ours; nothing is prepared for a page that may come, none is kept that went.
+    "--renderer-process-limit=1", "--disable-site-isolation-trials", "--in-process-gpu",
+    "--disable-features=SpareRendererForSitePerProcess,BackForwardCache,IsolateOrigins,site-per-process",
 )  # fmt: skip
 
 
@@ -145,6 +148,12 @@ class Screen:
         self.listen()
         problems = self.driver.execute_script(CHECKS + "; return problems();")
         assert problems == [], f"{self.path}: " + "; ".join(problems)
+
+    def check_both_schemes(self) -> None:
+        """Check the page as it is in the dark, and then in the light."""
+        for scheme in ("dark", "light"):
+            self.prefer(scheme)
+            self.check()
 
     def check_narrow(self) -> None:
         """Check that a narrow window needs no scrolling from side to side."""

@@ -1,7 +1,8 @@
 """Runs the real program as a process: its exit code, its output, and what must never be in it.
 
 A command that is run to its end is forked after its imports (tests/integration/cli_zygote.py), which is ten times as
-quick. One that is left running, or that is to import other things (`PYTHONPATH`), is started as people start it.
+quick, on a terminal too. One that is left running, or that is to import other things (`PYTHONPATH`), is started as
+people start it.
 """
 
 import asyncio
@@ -69,31 +70,36 @@ def clean() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SYSTEMROOT"}}
 
 
-async def forked(arguments: Sequence[str], env: dict[str, str], stdin: bytes) -> tuple[int, bytes, bytes]:
-    """Run a command in a fork of the zygote; return its exit code and its output. It is killed when it takes too long.
+async def forked(arguments: Sequence[str], env: dict[str, str], streams: Sequence[int]) -> int:
+    """Run a command in a fork of the zygote, with these three files as its streams; return its exit code.
 
-    Its streams are files: nothing it reads or writes waits for us.
+    It is killed when it takes too long.
     """
     ours, theirs = os.pipe()
-    with contextlib.ExitStack() as stack:
-        answer = stack.enter_context(os.fdopen(ours, encoding="utf-8"))
-        order, given, out, err = files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(4)]
+    with os.fdopen(ours, encoding="utf-8") as answer, tempfile.TemporaryFile() as order:
         order.write(json.dumps({"arguments": arguments, "env": env}).encode())
-        given.write(stdin)
-        for file in (order, given):
-            file.seek(0)
-        socket.send_fds(zygote(), [b"x"], [*(file.fileno() for file in files), theirs])
+        order.seek(0)
+        socket.send_fds(zygote(), [b"x"], [order.fileno(), *streams, theirs])
         os.close(theirs)
         pid = int(await asyncio.to_thread(answer.readline))
         try:
             async with asyncio.timeout(PATIENCE):
-                code = await asyncio.to_thread(answer.readline)
+                return int(await asyncio.to_thread(answer.readline))
         except TimeoutError:
             os.kill(pid, signal.SIGKILL)
             raise
+
+
+async def captured(arguments: Sequence[str], env: dict[str, str], stdin: bytes) -> tuple[int, bytes, bytes]:
+    """Run a command in a fork; return its exit code and its output. Nothing it reads or writes waits for us."""
+    with contextlib.ExitStack() as stack:
+        given, out, err = files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
+        given.write(stdin)
+        given.seek(0)
+        code = await forked(arguments, env, [file.fileno() for file in files])
         for file in (out, err):
             file.seek(0)
-        return int(code), out.read(), err.read()
+        return code, out.read(), err.read()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,7 +134,7 @@ class Cli:
         given = stdin.encode() if isinstance(stdin, str) else stdin
         env = self.env(**more)
         if "PYTHONPATH" not in env:
-            return self.checked(*await forked(arguments, env, given))
+            return self.checked(*await captured(arguments, env, given))
         process = await self.start(*arguments, **more)
         async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate(given)

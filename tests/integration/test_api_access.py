@@ -62,7 +62,9 @@ async def a_life(rig: Rig) -> dict[str, str]:
     review = await rig.open_review()
     spec = ChannelSpec(name=CHANNEL, tenant_id=TENANT, environment_id=ENVIRONMENT, to=("ops@example.com",))
     await rig.gateway.app[keys.CONFIGURATION].put_channel(spec, actor="tests")
-    await rig.gateway.app[keys.ALERTS].turn()
+    watch = rig.gateway.app[keys.ALERTS]
+    await watch.stop()  # so that nothing more comes by itself
+    await watch.turn()
     return {
         "delivery_id": delivery, "job_id": str(review.job_id), "review_id": review.review_id,
         "customer_id": linked["id"], "source": SOURCE, "entity_type": "customer", "entity_id": linked["id"],

@@ -20,7 +20,7 @@ from tests.conftest import SEED
 from tests.harness import ADMIN_KEY, Rig
 from tests.integration.api_setup import PROBLEM, Callers, callers
 
-EXAMPLES = 12
+EXAMPLES = 40 if settings.get_current_profile_name() == "thorough" else 6
 """Requests to each operation."""
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 SKIPPED = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.sources.signing import new_secret
-from tests.integration.cli_setup import PATIENCE, ROOT, Cli, interrupt
+from tests.integration.cli_setup import PATIENCE, ROOT, Cli, forked, interrupt
 
 ESCAPE = "\x1b["
 
@@ -35,16 +35,13 @@ async def on_terminal(
 ) -> tuple[int, str]:
     """Run a command whose three streams are a terminal; return its exit code and all that was shown."""
     ours, theirs = ends
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "run.py", *arguments, cwd=ROOT, env=cli.env(TERM="xterm", COLUMNS="200", **more), stdin=theirs,
-        stdout=theirs, stderr=theirs,
-    )  # fmt: skip
     shown = b""
     loop = asyncio.get_running_loop()
     os.set_blocking(ours, False)
     more_to_see = asyncio.Event()
     loop.add_reader(ours, more_to_see.set)
-    ended = asyncio.create_task(process.wait())
+    env = cli.env(TERM="xterm", COLUMNS="200", **more)
+    ended = asyncio.create_task(forked(arguments, env, (theirs, theirs, theirs)))
     try:
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -60,8 +57,7 @@ async def on_terminal(
                     typed = b""
     finally:
         loop.remove_reader(ours)
-    assert process.returncode is not None
-    return process.returncode, shown.decode()
+    return await ended, shown.decode()
 
 
 @pytest.mark.parametrize(

@@ -103,11 +103,14 @@ async def traced(tmp_path: Path) -> AsyncIterator[Traced]:
     await opened.store.close()
 
 
-@pytest.mark.parametrize("what", HOT)
-async def test_no_table_is_scanned(traced: Traced, what: str) -> None:
-    await HOT[what](traced.store)
-    assert any(" FROM " in statement or "INSERT" in statement for statement in traced.statements)
-    assert traced.scans() == []
+async def test_no_table_is_scanned(traced: Traced) -> None:
+    found: dict[str, list[str]] = {}
+    for what, call in HOT.items():
+        traced.forget()
+        await call(traced.store)
+        assert any(" FROM " in statement or "INSERT" in statement for statement in traced.statements), what
+        found[what] = traced.scans()
+    assert {what: scans for what, scans in found.items() if scans} == {}
 
 
 async def test_a_scan_would_be_noticed(traced: Traced) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -9,6 +10,7 @@ PAGE = (ROOT / "docs/logs.md").read_text("utf-8")
 LEVELS = {"debug", "info", "warning", "error", "exception"}
 
 
+@cache
 def lines_written() -> dict[str, set[str]]:
     """The names of all lines, with the keywords each is written with, as the code has them."""
     found: dict[str, set[str]] = {}
