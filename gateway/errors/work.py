@@ -110,7 +110,10 @@ class PaymentDiffersError(GatewayError):
 
     code = "payment_differs"
     title = "Payment differs"
-    cause = "A payment at the provider has another sum or currency than our record asks for, or more than is open."
+    cause = (
+        "A payment at the provider has another sum or currency than our record asks for, or than was counted before;"
+        " it is more than is open, or for a voided invoice."
+    )
     resolution = (
         "Compare both in the review, and put it right at the platform by hand; then `ignore` the review. `create` and"
         " `adopt` look at the payment again."

@@ -61,8 +61,8 @@ def _dispatch_one(delivery: Delivery, registry: Registry, *, now: datetime) -> D
             status=DeliveryStatus.IGNORED, reason=event.reason or "not a trigger", customer=seen,
         )  # fmt: skip
     row = registry.sources[delivery.source].row
-    if event.trigger is Trigger.INVOICE_VOIDED:
-        return _voided(delivery, event, row, registry, seen=seen, now=now)
+    if event.trigger in {Trigger.INVOICE_VOIDED, Trigger.INVOICE_PAID}:
+        return _overtaken(delivery, event, row, registry, seen=seen, now=now)
     if event.trigger is Trigger.PAYMENT:
         return _paid(delivery, event, row, registry, now=now)
     routes = registry.routes(row, outbound_only=adapter.needs_outbound)
@@ -84,12 +84,13 @@ def _dispatch_one(delivery: Delivery, registry: Registry, *, now: datetime) -> D
     )  # fmt: skip
 
 
-def _voided(
+def _overtaken(
     delivery: Delivery, event: Event, source: SourceRow, registry: Registry, *, seen: SeenCustomer | None, now: datetime
 ) -> Dispatched:
-    """Return the jobs that void an invoice where it was made, and switch its payment link off where it has one."""
+    """Return the jobs that void an invoice where it was made, and switch off a payment link that asks for too much."""
     invoice_id, here = event.subject or "", registry.routes(source, outbound_only=False)
-    jobs = [_void_job(delivery, source, invoice_id, live.row.name, now=now) for live in here if live.books_invoices]
+    booked = [live for live in here if live.books_invoices and event.trigger is Trigger.INVOICE_VOIDED]
+    jobs = [_void_job(delivery, source, invoice_id, live.row.name, now=now) for live in booked]
     jobs += [
         link_job(
             source, invoice_id, connection=live.row.name, delivery_id=delivery.delivery_id, trigger=event.trigger,
@@ -107,10 +108,10 @@ def _voided(
 def _paid(delivery: Delivery, event: Event, source: SourceRow, registry: Registry, *, now: datetime) -> Dispatched:
     """Return the jobs that look at each payment, on the connection that the source is bound to."""
     connection = registry.bound_connection(source)
-    payments = event.data.get("payments", {}) if connection is not None else {}
+    payments = event.data.get("payments", ()) if connection is not None else ()
     jobs = [
         payment_job(source, connection, payment, account=account, delivery_id=delivery.delivery_id, now=now)
-        for payment, account in payments.items()
+        for payment, account in payments
         if connection is not None
     ]
     return Dispatched(

@@ -1,6 +1,7 @@
 """Payment links, as the dangerous order asks about them, and the stage that makes one exist, or be gone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -168,29 +169,47 @@ class EnsurePaymentLink(Ensure):
         mapping = work.claimed.mapping
         unsettled = work.claimed.intent is not None or work.decision is not None
         if mapping is None or mapping.status is not MappingStatus.LINKED or unsettled:
-            if work.payload.get("trigger") == Trigger.INVOICE_VOIDED and not unsettled:
+            if not self._is_asked_for(work) and not unsettled:
                 return ignored("the invoice has no payment link here")
             return await super().__call__(work)
         wanted = await work.source.payable(mapping.entity_id)
         found = await payment_links(work).get_link(mapping.provider_entity_id or "")
         if found is not None and found.used:
-            return self._paid(mapping, wanted)
+            return self._paid(work, mapping, wanted)
         if isinstance(wanted, Dropped):
             return await self._ended(work, mapping, found, f"switched off: {wanted.reason}", again=None)
         if found is None or not found.active:
-            return _retired(mapping, "it is switched off at the provider; another is made", again=self.now())
+            again = self.now() if self._is_asked_for(work) else None
+            return _retired(mapping, "it is switched off at the provider", again=again)
         linked = LinkedLink.of(mapping)
-        if linked is None:  # a person has mapped it: it is taken for what is open now
-            work.asked = _shown(wanted, wanted.amount_due)
-            return _kept(mapping, self.entity.accepted(work, found))
+        if linked is None:
+            return self._mapped(work, mapping, found, wanted)
         if linked.serves(wanted):
             return _kept(mapping, None)
-        why = f"switched off: the invoice asks for {money(wanted.amount_due, wanted.currency)} by now; another is made"
-        return await self._ended(work, mapping, found, why, again=self.now())
+        why = f"switched off: the invoice asks for {money(wanted.amount_due, wanted.currency)} by now"
+        return await self._ended(work, mapping, found, why, again=self.now() if self._is_asked_for(work) else None)
 
-    def _paid(self, mapping: EntityMapping, wanted: Invoice | Dropped) -> Result:
+    @staticmethod
+    def _is_asked_for(work: Work) -> bool:
+        """Whether somebody wants the link: the platform's events only end one."""
+        return work.payload.get("trigger") not in {Trigger.INVOICE_VOIDED, Trigger.INVOICE_PAID}
+
+    def _mapped(self, work: Work, mapping: EntityMapping, found: LinkCandidate, wanted: Invoice) -> Result:
+        """Keep what a link asks for that a person has mapped; ask whether it was meant where that is another sum."""
+        request = PaymentLinkRequest(
+            invoice=wanted, amount=wanted.amount_due, currency=wanted.currency, customer_record=""
+        )  # fmt: skip
+        differing = difference(request, found)
+        if differing is None:
+            return _kept(mapping, self.entity.details(found))
+        work.asked = _shown(wanted, wanted.amount_due)
+        told = f"{differing}, and was mapped by hand; adopt gives it as it is, create makes another, ignore gives none"
+        asked = Ask(kind="amount_differs", why=told, candidates=(Judged(candidate=found, why=differing),))
+        return replace(self.ask(work, asked), stale=mapping.key)
+
+    def _paid(self, work: Work, mapping: EntityMapping, wanted: Invoice | Dropped) -> Result:
         """Leave a link that was paid. Where the platform has counted it, what is open is another sum: another link."""
-        if isinstance(wanted, Invoice) and was_told(mapping):
+        if isinstance(wanted, Invoice) and was_told(mapping) and self._is_asked_for(work):
             why = "it was paid, and the platform knows; another is made for what is open"
             return _retired(mapping, why, again=self.now())
         return ignored(f"the link {mapping.provider_entity_id} has been paid")

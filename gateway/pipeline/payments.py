@@ -12,7 +12,7 @@ from typing import Any
 from connectors.errors import ConfigurationError
 from connectors.money import MoneyError, parse, shown, total
 from connectors.payments import PaidFor, PaidKind, Payment, Payments, PaymentStatus
-from gateway.errors import PaymentDiffersError
+from gateway.errors import PaymentDiffersError, SourceRejectedError
 from gateway.pipeline.dispatch import next_payment_job
 from gateway.pipeline.entities import ignored
 from gateway.pipeline.keeping import TELLING, TOLD, payments_of
@@ -114,8 +114,10 @@ class RecordPayment(Stage):
                     status=JobStatus.PENDING, outcome="recorded", link=_kept(mapping, known),
                     next_attempt_at=self.now(),
                 )  # fmt: skip
-        elif entry.get("platform") != TELLING:
-            return ignored("the payment was recorded before")
+        else:
+            _unchanged(received, entry)
+            if entry.get("platform") != TELLING:
+                return ignored("the payment was recorded before")
         if entry["platform"] == TELLING:
             entry["platform"] = await self._tell(work, received)
         return Result(
@@ -172,7 +174,16 @@ class RecordPayment(Stage):
         return None
 
     async def _tell(self, work: Work, received: Received) -> str:
-        """Tell the platform; return in words what came of it."""
+        """Tell the platform; return in words what came of it. Raises PaymentDiffersError, GatewayError kinds."""
+        try:
+            return await self._reported(work, received)
+        except SourceRejectedError:  # something has come in between: the invoice was paid elsewhere, for example
+            refused = await self._not_told(work, received, under_way=Decimal(0))
+            if refused is None:
+                raise
+            return refused
+
+    async def _reported(self, work: Work, received: Received) -> str:
         mapping, paid, payment = received.mapping, received.paid, received.payment
         done = await work.registry.source(mapping.source).report_payment(
             invoice_id=mapping.entity_id, key=received.key, amount=paid.amount, currency=payment.currency,
@@ -197,6 +208,16 @@ def check(received: Received) -> None:
     if payment.currency != currency or not right_sum:
         raise PaymentDiffersError(
             f"{shown(paid.amount, payment.currency)} were paid, {shown(asked, currency)} asked for"
+        )
+
+
+def _unchanged(received: Received, entry: Mapping[str, Any]) -> None:
+    """Compare a payment with what was counted of it before. Raises PaymentDiffersError with both."""
+    paid, currency, counted = received.paid, received.payment.currency, parse(entry.get("amount"))
+    if (paid.amount, currency) != (counted, entry.get("currency")):
+        raise PaymentDiffersError(
+            f"{shown(counted, str(entry.get('currency')))} were counted of this payment, which by now is over"
+            f" {shown(paid.amount, currency)}"
         )
 
 

@@ -89,6 +89,8 @@ class Trigger(StrEnum):
     NONE = "none"
     INVOICE_FINALIZED = "invoice_finalized"
     INVOICE_VOIDED = "invoice_voided"
+    INVOICE_PAID = "invoice_paid"
+    """The platform tells of money for an invoice, wherever it came from: a payment link may ask for too much now."""
     TRANSACTION = "transaction"
     PAYMENT_LINK = "payment_link"
     PAYMENT = "payment"

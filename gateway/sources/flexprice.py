@@ -25,7 +25,7 @@ from gateway.errors import (
 )
 from gateway.sources.base import Confirmed, Dropped, Event, Source, SourceConfig, SourceHost, SourceOptions, Trigger
 from gateway.sources.feed import Feed
-from gateway.sources.flexprice_feed import FINALIZED, VOIDED, InvoiceFeed
+from gateway.sources.flexprice_feed import FINALIZED, PAID, VOIDED, InvoiceFeed
 from gateway.sources.flexprice_invoices import (
     FINALIZED_STATUS,
     dropped,
@@ -39,7 +39,9 @@ from gateway.sources.platform_api import PlatformApi
 
 DEFAULT_API_URL = "https://us.api.flexprice.io/v1"
 MAX_ID_CHARS = 255
-TRIGGERS = {FINALIZED: Trigger.INVOICE_FINALIZED, VOIDED: Trigger.INVOICE_VOIDED}
+TRIGGERS = {
+    FINALIZED: Trigger.INVOICE_FINALIZED, VOIDED: Trigger.INVOICE_VOIDED, PAID: Trigger.INVOICE_PAID,
+}  # fmt: skip
 """Event → what it asks for; every other one is nobody's business here."""
 # Flexprice refuses a new link for any other provider, Nomod too (its internal/types/entityintegrationmapping.go).
 SUCCEEDED = "SUCCEEDED"

@@ -14,7 +14,7 @@ from gateway.errors import SourceUnavailableError
 from gateway.sources.feed import Feed, Item, moment
 from gateway.sources.platform_api import PlatformApi
 
-FINALIZED, VOIDED = "invoice.update.finalized", "invoice.update.voided"
+FINALIZED, VOIDED, PAID = "invoice.update.finalized", "invoice.update.voided", "invoice.update.payment"
 MAX_ID_CHARS = 255
 PAGE = 200
 GRACE_SECONDS = 60.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from connectors.models import Customer
-from gateway.errors import CustomerNotFoundError
+from gateway.errors import CustomerNotFoundError, PayloadInvalidError
 from gateway.sources.base import (
     Confirmed,
     Dropped,
@@ -18,8 +18,8 @@ from gateway.sources.base import (
     Trigger,
 )
 
-MAX_PAYMENTS = 200
-"""Payments that one delivery may tell of."""
+MAX_PAYMENTS = 1_000
+"""Payments that one delivery may tell of. One with more fails, and is seen: none is left out."""
 
 
 class ProviderEventsOptions(SourceOptions):
@@ -61,9 +61,12 @@ class ProviderEvents(Source):
     def told(kind: str, payments: Sequence[tuple[str, str]]) -> Event:
         """Return the event that tells of these payments, or that there is nothing to do.
 
-        A payment is its id, and the provider's account that it is of, where the delivery says so.
+        A payment is its id, and the provider's account that it is of, where the delivery says so: two accounts may
+        have one id. Raises PayloadInvalidError for more than can be taken.
         """
-        named = dict(payments[:MAX_PAYMENTS])
+        named = list(dict.fromkeys(payments))
         if not named:
             return Event(type=kind[:200], trigger=Trigger.NONE, reason=f"{kind[:200]} is about no payment")
-        return Event(type=kind[:200], trigger=Trigger.PAYMENT, subject=next(iter(named)), data={"payments": named})
+        if len(named) > MAX_PAYMENTS:
+            raise PayloadInvalidError(f"{len(named)} payments in one delivery are more than {MAX_PAYMENTS}")
+        return Event(type=kind[:200], trigger=Trigger.PAYMENT, subject=named[0][0], data={"payments": named})

@@ -14,7 +14,6 @@ from gateway.sources.base import Event
 from gateway.sources.provider_events import ProviderEvents
 
 PAYMENT = "payment"
-MOST = 1_000
 
 Named = tuple[str, str, str]
 """What happened, the record's id, the company."""
@@ -37,9 +36,9 @@ class QuickBooksEvents(ProviderEvents):
         except orjson.JSONDecodeError as error:
             raise PayloadInvalidError("the body is not JSON") from error
         if isinstance(found, list):
-            named = list(_cloud_events(found[:MOST]))
+            named = list(_cloud_events(found))
         elif isinstance(found, dict) and isinstance(found.get("eventNotifications"), list):
-            named = list(_notifications(found["eventNotifications"][:MOST]))
+            named = list(_notifications(found["eventNotifications"]))
         else:
             raise PayloadInvalidError("the body is neither a list of CloudEvents nor eventNotifications")
         kinds = list(dict.fromkeys(kind for kind, _, _ in named))
@@ -64,7 +63,7 @@ def _notifications(notifications: list[Any]) -> Iterator[Named]:
         change = each.get("dataChangeEvent") if isinstance(each, dict) else None
         realm = _id(each.get("realmId")) if isinstance(each, dict) else ""
         entities = change.get("entities") if isinstance(change, dict) else None
-        for entity in entities[:MOST] if isinstance(entities, list) else ():
+        for entity in entities if isinstance(entities, list) else ():
             if isinstance(entity, dict) and isinstance(entity.get("name"), str):
                 yield f"{entity['name']}.{entity.get('operation') or 'Change'}", _id(entity.get("id")), realm
 

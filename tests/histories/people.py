@@ -55,7 +55,11 @@ async def unlink(rig: Rig, customer: str, connection: str) -> None:
 
 def _is_hopeless(job: Job) -> bool:
     """Whether no retry will help: what was paid is not voided at the provider, but refunded, by a person."""
-    return job.kind == "void_invoice" and isinstance(job.error, dict) and job.error.get("code") == "rejected"
+    return (
+        job.kind == "void_invoice"
+        and isinstance(job.error, dict)
+        and job.error.get("code") in {"rejected", "invoice_paid"}
+    )
 
 
 def _decided(rig: Rig, review: Review) -> tuple[str, str | None]:

@@ -3,6 +3,7 @@
 import pytest
 
 from connectors.testing.faults import Fault, FaultKind
+from connectors.testing.simulator import Call, Moment
 from storage.records import DeliveryStatus
 from tests.configuring import NOMOD_EVENTS, SOURCE
 from tests.harness import NOMOD, Rig
@@ -59,6 +60,23 @@ async def test_a_payment_that_comes_before_its_invoice_is_linked_waits_for_that(
     assert rig.flexprice.invoices[invoice]["payment_status"] == "SUCCEEDED"
     assert len(rig.flexprice.payments) == 1
     await rig.check(all_linked=True)
+
+
+async def test_an_invoice_that_is_paid_elsewhere_just_before_the_platform_is_told_is_left_alone(rig: Rig) -> None:
+    _, invoice = an_invoice(rig)
+    await rig.announce(invoice)
+    await rig.finish()
+    [record] = rig.nomod.invoices
+
+    async def paid_first(call: Call, moment: Moment) -> None:
+        if call.route == "POST /v1/payments" and moment is Moment.BEFORE:
+            rig.flexprice.invoices[invoice].update(payment_status="SUCCEEDED", amount_remaining="0")
+
+    rig.flexprice.hook = paid_first
+    assert (await tell(rig, rig.nomod.pay_invoice(record))).status is DeliveryStatus.PROCESSED
+    [mapping] = await rig.mappings(entity_type="invoice")
+    assert [each["platform"] for each in mapping.details["payments"]] == ["not told: the invoice is paid"]
+    assert not rig.flexprice.payments
 
 
 async def test_a_payment_that_the_provider_shows_late_is_looked_for_again(rig: Rig) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.testing.faults import Fault, FaultKind
 from connectors.testing.simulator import Call, Moment
+from storage.records import DeliveryStatus
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, QUICKBOOKS, Rig
 from tests.integration.api_setup import API, Callers, callers
@@ -179,3 +180,50 @@ async def test_the_page_of_an_invoice_is_not_given_where_it_asks_for_more_than_i
     assert (answer.status, answer.code) == (409, "invoice_not_payable")
     assert "1500.00 USD" in answer.json["detail"]
     assert "1000.00 USD" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("left, status", [("0", "SUCCEEDED"), ("1000", "PENDING")])
+async def test_a_link_is_switched_off_once_the_platform_tells_of_money_from_elsewhere(
+    rig: Rig, who: Callers, left: str, status: str
+) -> None:
+    _, invoice = an_invoice(rig)
+    record = (await ask(who, invoice)).json["provider_entity_id"]
+    told = {"event_type": "invoice.update.payment", "invoice": rig.flexprice.invoices[invoice]}
+    await rig.send(told)
+    await rig.finish()
+    assert rig.nomod.links[record]["status"] == "enabled"
+    rig.flexprice.invoices[invoice].update(amount_remaining=left, payment_status=status)
+    delivery = await rig.send(told)
+    await rig.finish()
+    assert (await rig.delivery(delivery)).status is DeliveryStatus.PROCESSED
+    assert rig.nomod.links[record]["status"] == "disabled"
+    assert list(rig.nomod.links) == [record]
+    await rig.check()
+
+
+async def test_money_for_an_invoice_without_a_link_asks_nobody_for_anything(rig: Rig, who: Callers) -> None:
+    _, invoice = an_invoice(rig)
+    asked = len(rig.nomod.calls), len(rig.flexprice.calls)
+    delivery = await rig.send({"event_type": "invoice.update.payment", "invoice": rig.flexprice.invoices[invoice]})
+    await rig.finish()
+    assert (await rig.delivery(delivery)).status is DeliveryStatus.IGNORED
+    assert (len(rig.nomod.calls), len(rig.flexprice.calls)) == asked
+
+
+async def test_a_link_over_another_sum_that_a_person_has_mapped_is_shown_with_both_before(
+    rig: Rig, who: Callers
+) -> None:
+    _, invoice = an_invoice(rig)
+    record = (await ask(who, invoice)).json["provider_entity_id"]
+    path = f"{API}/mappings/{SOURCE}/payment_link/{invoice}/{NOMOD}"
+    assert (await who.operator.ask("DELETE", path)).status == 204
+    assert (await who.operator.ask("PUT", path, {"provider_entity_id": record})).status == 200
+    rig.flexprice.invoices[invoice].update(amount_paid="500", amount_remaining="1000")
+    assert (await ask(who, invoice)).json["status"] == "needs_review"
+    review = await rig.open_review()
+    assert (review.kind, "1500.00 AED" in review.reason, "1000.00 AED" in review.reason) == (
+        "amount_differs", True, True,
+    )  # fmt: skip
+    await decide(rig, who, "adopt", provider_entity_id=record)
+    answer = await ask(who, invoice)
+    assert (answer.status, answer.json["provider_entity_id"], answer.json["amount"]) == (200, record, "1500.00")

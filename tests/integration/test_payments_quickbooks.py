@@ -89,6 +89,33 @@ async def test_a_lost_answer_of_the_platform_is_not_taken_for_another_payment(
     assert [each["platform"] for each in mapping.details["payments"]] == ["told"]
 
 
+async def test_payments_of_one_id_in_two_companies_are_two(rig: Rig) -> None:
+    invoice, record = await billed(rig)
+    payment = rig.intuit.pay(record)["Id"]
+    both = json.loads(payments_event(rig, payment)) + json.loads(payments_event(rig, payment, realm="999"))
+    assert await tell(rig, json.dumps(both).encode()) is DeliveryStatus.PROCESSED
+    assert paid(rig, invoice) == Decimal(1500)
+
+
+async def test_a_delivery_that_tells_of_too_many_payments_fails_to_be_seen(rig: Rig) -> None:
+    assert await tell(rig, payments_event(rig, *(str(number) for number in range(1, 1002)))) is DeliveryStatus.FAILED
+    assert not await rig.jobs()
+
+
+async def test_a_payment_that_was_changed_after_it_was_counted_is_put_before_a_person(rig: Rig) -> None:
+    invoice, record = await billed(rig)
+    payment = rig.intuit.pay(record, Decimal(500))["Id"]
+    assert await tell(rig, payments_event(rig, payment)) is DeliveryStatus.PROCESSED
+    changed = rig.intuit.payments[payment]
+    changed["TotalAmt"] = changed["Line"][0]["Amount"] = Decimal(700)
+    assert await tell(rig, old(rig, payment)) is DeliveryStatus.NEEDS_REVIEW
+    review = await rig.open_review()
+    assert review.kind == "payment_differs"
+    assert "700.00 USD" in review.reason
+    assert "500.00 USD" in review.reason
+    assert paid(rig, invoice) == Decimal(500)
+
+
 async def test_another_companys_payments_other_entities_and_nonsense_change_nothing(rig: Rig) -> None:
     invoice, record = await billed(rig)
     payment = rig.intuit.pay(record)["Id"]
