@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ LANES: dict[str, tuple[Callable[[Plan], None], str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; return 0, or 1 when `--check` is given and a target was missed."""
+    """Measure; return 0, or 1 when a lane broke off, or `--check` is given and a target was missed."""
     asked = _parser().parse_args(arguments)
     if not sys.platform.startswith("linux"):
         print("the figures come from Linux's /proc: nothing to measure here", file=sys.stderr)
@@ -46,9 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.quiet and not machine.wait_until_quiet(asked.quiet):
             print("others are using this machine: read the ratios, not the rates")
         facts = machine.facts()
-        for name in lanes:
-            print(f"{name}: {LANES[name][1]}", flush=True)
-            LANES[name][0](made)
+        broken = [name for name in lanes if not _ran(name, made)]
     command = shlex.join(["python", "-m", "bench", *(sys.argv[1:] if arguments is None else arguments)])
     print(f"\n{report(made.results, facts, command, made.rounds)}")
     if not asked.smoke:
@@ -57,7 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shutil.copyfile(named, asked.out / "latest.json")
         print(f"\nwritten to {named}")
     missed = [one.what for one in outcomes(made.results) if one.met is False]
-    return 1 if asked.check and missed else 0
+    if broken:
+        print(f"broke off: {', '.join(broken)}", file=sys.stderr)
+    return 1 if broken or (asked.check and missed) else 0
+
+
+def _ran(name: str, made: Plan) -> bool:
+    """Run a lane; return whether it came to its end. The figures of the others are worth keeping when it did not."""
+    print(f"{name}: {LANES[name][1]}", flush=True)
+    try:
+        LANES[name][0](made)
+    except Exception:  # noqa: BLE001 - whatever it was, it is shown, and the run goes on
+        traceback.print_exc()
+        return False
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from bench.figures import Sample
 from bench.generator import Load
 from bench.ours import Installation, source_path
 from bench.plan import Plan
-from bench.process import Server
+from bench.process import DRAIN_SECONDS, Server
 from bench.subjects import EACH, LIMIT, OURS, Subject, fastapi, limit, limits, ours
 
 SLOW_MS = 5.0
@@ -72,7 +72,7 @@ def memory(plan: Plan) -> None:
         figures = {"idle_mib": server.memory()}
         _fill(server, plan.filled)
         figures["loaded_mib"] = server.memory()
-        server.wait_for(lambda: undispatched(server) == 0, every=0.2)
+        server.wait_for(lambda: undispatched(server) == 0, every=0.2, patience=DRAIN_SECONDS)
         figures["drained_mib"] = server.memory()
     figures["file_bytes_each"] = sum(path.stat().st_size for path in folder.glob("bench.db*")) / plan.filled
     with installation.server(work=False) as server:
@@ -151,7 +151,7 @@ def _one(plan: Plan, subject: Subject, server: Server, *, lane: str, turn: int, 
         notes += (f"on {subject.database.version}",)
     if mine:
         figures["dispatched_meanwhile"] = 1 - max(0.0, undispatched(server) - before) / count
-        server.wait_for(lambda: undispatched(server) == 0, every=0.05)
+        server.wait_for(lambda: undispatched(server) == 0, every=0.05, patience=DRAIN_SECONDS)
     plan.note(Sample(lane=lane, subject=subject.name, round=turn, figures=figures, notes=notes))
 
 

@@ -15,7 +15,7 @@ from bench.door import estimate, measure, undispatched, unexpected
 from bench.figures import Sample
 from bench.plan import Plan
 from bench.postgres import Databases, has_postgres, postgres
-from bench.process import Server, free_port
+from bench.process import DRAIN_SECONDS, Server, free_port
 from bench.subjects import DBOS, PROCRASTINATE, RESTATE, Subject, importable, ours, uvicorn
 
 CONNECTIONS = 64
@@ -58,11 +58,11 @@ def durable(plan: Plan) -> None:
 def _one(plan: Plan, one: Durable, server: Server, turn: int) -> None:
     count = estimate(plan, server, CONNECTIONS)
     given = plan.warm_up
-    server.wait_for(lambda: one.left(server, given) <= 0, every=0.05)
+    server.wait_for(lambda: one.left(server, given) <= 0, every=0.05, patience=DRAIN_SECONDS)
     got = measure(server, count, connections=CONNECTIONS)
     accepted = perf_counter()
     given += got.requests
-    server.wait_for(lambda: one.left(server, given) <= 0, every=0.02)
+    server.wait_for(lambda: one.left(server, given) <= 0, every=0.02, patience=DRAIN_SECONDS)
     after = perf_counter() - accepted
     figures = {
         "per_second": got.per_second, "p99_ms": got.p99_ms, "drained_per_second": got.requests / (got.seconds + after),

@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -154,9 +154,11 @@ async def grow(sizes: Sequence[Size], folder: Path, databases: Databases | None)
     for what, told in figures.items():
         _told(what, told)
     figures |= await asked(grown)
-    figures["bodies pruned a second"] = [await _pruned(each) for each in grown]
+    last: dict[str, Callable[[Grown], Awaitable[float]]] = {"bodies pruned a second": _pruned}
     if databases is None:
-        figures["backup, s"] = [await _backed_up(each) for each in grown]
+        last["backup, s"] = _backed_up
+    for what, ask in last.items():
+        figures[what] = _told(what, [await ask(each) for each in grown])
     figures["bytes for each delivery, all in all"] = [each.bytes_each for each in grown]
     for each in grown:
         await each.store.close()

@@ -15,6 +15,8 @@ from bench.machine import cores, cpu_seconds, memory_mib, pinned
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60.0
+DRAIN_SECONDS = 600.0
+"""A backlog may take so long, on a machine that others use too."""
 STOP_SECONDS = 15.0
 
 
@@ -81,12 +83,17 @@ class Server:
         """Return the memory in MiB (PSS)."""
         return memory_mib(self.pid)
 
-    def wait_for(self, ready: Callable[[], bool], *, every: float = 0.002) -> float:
-        """Wait until `ready` says so; return the seconds since the start. Raises NotStartedError."""
+    def wait_for(self, ready: Callable[[], bool], *, every: float = 0.002, patience: float = START_SECONDS) -> float:
+        """Wait until `ready` says so; return the seconds since the start.
+
+        Raises NotStartedError when the server has ended, or `patience` (seconds) is over.
+        """
+        deadline = time.perf_counter() + patience
         while not ready():
-            seconds = time.perf_counter() - self.began
-            if self._process.poll() is not None or seconds > START_SECONDS:
+            if self._process.poll() is not None:
                 raise NotStartedError(f"ended with {self._process.returncode}: {self._last_lines()}")
+            if time.perf_counter() > deadline:
+                raise NotStartedError(f"not ready after {patience:.0f} seconds: {self._last_lines()}")
             time.sleep(every)
         return time.perf_counter() - self.began
 
