@@ -187,9 +187,11 @@ class Shortcut(asyncio.Protocol):
             return
         error = storing.exception()
         if error is None:
-            status, text = self._door.acknowledged(live, storing.result(), began=began)
+            stored = storing.result()
             if self._transport is not None:
+                status, text = self._door.acknowledgement(stored)
                 self._transport.write(_ANSWER % (_STATUS[status], len(text), http_date(), text))
+            self._door.acknowledged(live, stored, began=began)
         elif isinstance(error, StorageError):
             self._say(self._door.refused(live, error, headers, body))
         else:

@@ -88,8 +88,16 @@ class Door:
             )
         )  # fmt: skip
 
-    def acknowledged(self, live: LiveSource, stored: tuple[str, bool], *, began: float) -> tuple[int, bytes]:
-        """Count a stored delivery that was there whole at `began` (perf_counter); return status and body to answer."""
+    @staticmethod
+    def acknowledgement(stored: tuple[str, bool]) -> tuple[int, bytes]:
+        """Return status and body of the answer to a stored delivery."""
+        delivery_id, duplicate = stored
+        if duplicate:
+            return 200, b'{"delivery_id":"%b","duplicate":true}' % delivery_id.encode()
+        return 202, b'{"delivery_id":"%b","duplicate":false}' % delivery_id.encode()
+
+    def acknowledged(self, live: LiveSource, stored: tuple[str, bool], *, began: float) -> None:
+        """Count an answered delivery that was there whole at `began` (perf_counter), and wake who works it off."""
         delivery_id, duplicate = stored
         self._wake()
         self._quarantine.accepted(live.row.name, self._now())
@@ -100,9 +108,6 @@ class Door:
                 delivery_id, source=live.row.name, duplicate=duplicate, status=200 if duplicate else 202,
                 at=self._now(), seconds=seconds,
             )  # fmt: skip
-        if duplicate:
-            return 200, b'{"delivery_id":"%b","duplicate":true}' % delivery_id.encode()
-        return 202, b'{"delivery_id":"%b","duplicate":false}' % delivery_id.encode()
 
     def refused(self, live: LiveSource, error: BaseException, headers: Headers, body: bytes) -> web.Response:
         """Count and note a refusal; return what to answer."""
@@ -135,7 +140,8 @@ class Door:
             stored = await self.take_in(live, request.headers, body)
         except (SignatureRefusedError, GatewayError, StorageError) as error:
             return self.refused(live, error, request.headers, body)
-        status, text = self.acknowledged(live, stored, began=began)
+        self.acknowledged(live, stored, began=began)
+        status, text = self.acknowledgement(stored)
         return web.Response(status=status, body=text, content_type=_JSON)
 
     async def _read(self, request: web.BaseRequest) -> bytes:

@@ -8,19 +8,21 @@ from storage import cursors, rows, values
 from storage.limits import LONG_AS_AN_ID
 from storage.records import EVERYWHERE, Page, Scope, SeenCustomer
 from storage.sqlite.database import Database
+from storage.sqlite.together import Insert
 from storage.sqlite.where import Where
 
 _SEE = """
 INSERT INTO customers (source, customer_id, tenant_id, environment_id, name, email, seen_at)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+VALUES {rows}
 ON CONFLICT (source, customer_id) DO UPDATE SET
     name = CASE excluded.name WHEN '' THEN name ELSE excluded.name END,
     email = CASE excluded.email WHEN '' THEN email ELSE excluded.email END, seen_at = excluded.seen_at"""
+_see = Insert(_SEE, "(?, ?, ?, ?, ?, ?, ?)")
 
 
-def see_customer(db: sqlite3.Connection, customer: SeenCustomer, now: datetime) -> None:
-    """Remember that a customer was seen; a name or e-mail that is known is not overwritten by nothing."""
-    db.execute(_SEE, values.customer(customer, now=now))
+def see_customers(db: sqlite3.Connection, seen: Sequence[SeenCustomer], now: datetime) -> None:
+    """Remember that customers were seen; a name or e-mail that is known is not overwritten by nothing."""
+    _see(db, [values.customer(customer, now=now) for customer in seen])
 
 
 class Customers:

@@ -2,31 +2,38 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import chain
 
 from storage import cursors, rows, values
 from storage.errors import ConflictError, NotFoundError
-from storage.records import EVERYWHERE, Delivery, DeliveryStatus, Dispatched, NewDelivery, Page, Scope
+from storage.records import (
+    EVERYWHERE,
+    Delivery,
+    DeliveryStatus,
+    Dispatched,
+    NewDelivery,
+    NewJob,
+    Page,
+    Scope,
+    SeenCustomer,
+)
 from storage.scalars import array, micros
-from storage.sqlite.customers import see_customer
+from storage.sqlite.customers import see_customers
 from storage.sqlite.database import Database
-from storage.sqlite.jobs import insert_job
+from storage.sqlite.jobs import insert_jobs
 from storage.sqlite.rollup import roll_up
 from storage.sqlite.searching import DELIVERIES, newest, with_connection, with_error
 from storage.sqlite.timeline import SLACK, number_at
+from storage.sqlite.together import Insert
 from storage.sqlite.where import Where
 
 _INSERT = """
 INSERT INTO deliveries (delivery_id, source, tenant_id, environment_id, delivery_key, received_at, scheme,
                         secret_index, body_bytes)
 VALUES {rows} ON CONFLICT (delivery_key, source) DO NOTHING"""
-_INSERT_BODIES = "INSERT INTO bodies (number, headers, body) VALUES {rows}"
-# Rows in one statement: each statement lets go of the interpreter and has to get it back, from a busy event loop.
-_TOGETHER = (64, 16, 4, 1)
-_INSERTS = {count: _INSERT.format(rows=", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * count)) for count in _TOGETHER}
-_BODY_INSERTS = {count: _INSERT_BODIES.format(rows=", ".join(["(?, ?, ?)"] * count)) for count in _TOGETHER}
+_insert = Insert(_INSERT, "(?, ?, ?, ?, ?, ?, ?, ?, ?)")
+_insert_bodies = Insert("INSERT INTO bodies (number, headers, body) VALUES {rows}", "(?, ?, ?)")
 _KNOWN = "SELECT number, delivery_id FROM deliveries WHERE delivery_key = ? AND source = ?"
 _ONE = "SELECT d.*, b.headers, b.body FROM deliveries d LEFT JOIN bodies b USING (number)"
 _CLAIM = """
@@ -60,28 +67,17 @@ SELECT DISTINCT subject FROM deliveries WHERE subject IN (SELECT value FROM json
 def insert_deliveries(db: sqlite3.Connection, deliveries: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
     """Insert a batch; return, for each, the id under which it is stored and whether it was there before."""
     before = db.total_changes
-    last = _insert(db, _INSERTS, [values.delivery(new) for new in deliveries])
+    last = _insert(db, [values.delivery(new) for new in deliveries])
     if db.total_changes - before == len(deliveries):
         # Rows that one transaction adds are numbered one after the other: https://www.sqlite.org/autoinc.html
         first = last - len(deliveries) + 1
-        _insert(db, _BODY_INSERTS, [(number, new.headers, new.body) for number, new in enumerate(deliveries, first)])
+        _insert_bodies(db, [(number, new.headers, new.body) for number, new in enumerate(deliveries, first)])
         return [(new.delivery_id, False) for new in deliveries]
     kept = [db.execute(_KNOWN, (new.delivery_key, new.source)).fetchone() for new in deliveries]
     pairs = list(zip(kept, deliveries, strict=True))
     stored = [(number, new.headers, new.body) for (number, known), new in pairs if known == new.delivery_id]
-    _insert(db, _BODY_INSERTS, stored)
+    _insert_bodies(db, stored)
     return [(known, known != new.delivery_id) for (_, known), new in pairs]
-
-
-def _insert(db: sqlite3.Connection, statements: Mapping[int, str], new: Sequence[values.Values]) -> int:
-    """Insert rows with as few statements as there are sizes for; return the number of the last."""
-    begin = last = 0
-    for count in _TOGETHER:
-        while len(new) - begin >= count:
-            end = begin + count
-            last = db.execute(statements[count], list(chain.from_iterable(new[begin:end]))).lastrowid or 0
-            begin = end
-    return last
 
 
 class Inbox:
@@ -116,6 +112,8 @@ class Inbox:
         """Write what dispatch decided: end states, or jobs. A delivery that was dispatched meanwhile is left alone."""
 
         def work(db: sqlite3.Connection) -> None:
+            seen: list[SeenCustomer] = []
+            jobs: list[tuple[NewJob, int]] = []
             for result in results:
                 row = db.execute(
                     _DISPATCHED,
@@ -127,9 +125,10 @@ class Inbox:
                 if row is None:
                     continue
                 if result.customer is not None:
-                    see_customer(db, result.customer, now)
-                for job in result.jobs:
-                    insert_job(db, job, now, dispatch=row["replays"])
+                    seen.append(result.customer)
+                jobs += [(job, row["replays"]) for job in result.jobs]
+            see_customers(db, seen, now)
+            insert_jobs(db, jobs, now)
 
         await self._db.write(work)
 

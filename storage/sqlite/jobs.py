@@ -13,12 +13,14 @@ from storage.sqlite.database import Database
 from storage.sqlite.rollup import roll_up
 from storage.sqlite.searching import JOBS, newest
 from storage.sqlite.timeline import SLACK, number_at
+from storage.sqlite.together import Insert
 from storage.sqlite.where import Where
 
 _INSERT = """
 INSERT INTO jobs (job_id, kind, source, tenant_id, environment_id, gate, lock_key, delivery_id, connection,
                   entity_type, entity_id, subject, payload, dispatch, status, next_attempt_at, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)"""
+VALUES {rows}"""
+_insert = Insert(_INSERT, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)")
 _ATTEMPTS = "SELECT * FROM attempts WHERE job_id = ? ORDER BY number"
 _RETRY = """
 UPDATE jobs SET status = 'pending', outcome = NULL, failures = 0, next_attempt_at = ?, parked_at = NULL, updated_at = ?
@@ -45,9 +47,9 @@ SELECT min((SELECT min(next_attempt_at) FROM jobs WHERE status = 'pending' AND g
 _REVIEWS = "SELECT count(*) FROM reviews WHERE status = 'open'"
 
 
-def insert_job(db: sqlite3.Connection, job: NewJob, now: datetime, *, dispatch: int = 0) -> None:
-    """Insert a job that waits. `dispatch` is the count of its delivery's replays when it was decided upon."""
-    db.execute(_INSERT, values.job(job, dispatch=dispatch, now=now))
+def insert_jobs(db: sqlite3.Connection, jobs: Sequence[tuple[NewJob, int]], now: datetime) -> None:
+    """Insert jobs that wait, each with the count of its delivery's replays when it was decided upon."""
+    _insert(db, [values.job(job, dispatch=dispatch, now=now) for job, dispatch in jobs])
 
 
 class Jobs:
@@ -57,7 +59,7 @@ class Jobs:
 
     async def add_job(self, job: NewJob, *, now: datetime) -> None:
         """Queue a job that no delivery asked for. Raises ConflictError when there is one with this id."""
-        await self._db.write(lambda db: insert_job(db, job, now))
+        await self._db.write(lambda db: insert_jobs(db, [(job, 0)], now))
 
     async def get_job(self, job_id: str, scope: Scope = EVERYWHERE) -> Job:
         """Return a job. Raises NotFoundError."""

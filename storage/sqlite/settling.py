@@ -7,10 +7,10 @@ from storage.errors import LeaseLostError
 from storage.records import JobStatus, Settlement
 from storage.scalars import dumps, micros, micros_or_none
 from storage.sqlite.catalog import CONFIG_CHANGED
-from storage.sqlite.customers import see_customer
+from storage.sqlite.customers import see_customers
 from storage.sqlite.database import Database
 from storage.sqlite.intents import assert_free, close_intent, close_open_intent, mark_looked, nothing_is_coming
-from storage.sqlite.jobs import insert_job
+from storage.sqlite.jobs import insert_jobs
 from storage.sqlite.mappings import link, mark_stale, mark_written_back
 from storage.sqlite.parking import call_next
 from storage.sqlite.reviews import insert_review, note_voided
@@ -61,11 +61,10 @@ def _settle(db: sqlite3.Connection, s: Settlement) -> None:
         raise LeaseLostError
     _write_mapping(db, s)
     if s.customer is not None:
-        see_customer(db, s.customer, now)
+        see_customers(db, [s.customer], now)
     db.execute(_ATTEMPT, values.attempt(s, number=row["attempts"]))
     call_next(db, (left or row)["lock_key"])
-    for follow_up in s.follow_ups:
-        insert_job(db, follow_up, now, dispatch=row["dispatch"])
+    insert_jobs(db, [(follow_up, row["dispatch"]) for follow_up in s.follow_ups], now)
     if s.review is not None:
         insert_review(db, s.review, rows.job(row), now)
     if s.voided_at is not None:
