@@ -1,4 +1,4 @@
-"""The lanes of several processes on one PostgreSQL: the door, wake-ups, idle cost, one worker and two."""
+"""The lanes of several processes on one database: the door, wake-ups, idle cost, one worker and two."""
 
 import asyncio
 import shutil
@@ -22,7 +22,9 @@ from bench.services import Services
 from bench.subjects import LIMIT, OURS, Subject, limit
 from bench.work import Backlog, started
 from connectors.testing.simulator import Call, Moment
+from storage import Store
 from storage.postgres.store import PostgresStore
+from storage.sqlite.store import SqliteStore
 from storage.testing.making import make_delivery
 
 CONNECTIONS = 64
@@ -60,28 +62,33 @@ def _door(plan: Plan, databases: Databases) -> None:
 
 def _woken(plan: Plan, databases: Databases) -> None:
     """From a delivery's commit at one node until another that was asleep knows."""
+    url, folder = databases("bench_woken"), plan.place("woken")
+    for name, make in (
+        ("one SQLite file", lambda: SqliteStore(folder / "woken.db")), ("PostgreSQL", lambda: PostgresStore(url)),
+    ):  # fmt: skip
+        took = uvloop.run(_wakes(make, WOKEN if plan.drains else 5))
+        figures = {"p50_ms": statistics.median(took), "p99_ms": percentile(sorted(took), 0.99)}
+        plan.note(Sample(lane="woken by another node", subject=name, round=0, figures=figures))
+    shutil.rmtree(folder)
 
-    async def measure() -> list[float]:
-        url = databases("bench_woken")
-        async with AsyncExitStack() as stack:
-            stores = [PostgresStore(url) for _ in range(2)]
-            for store in stores:
-                await store.open()
-                stack.push_async_callback(store.close)
-            took = []
-            for n in range(WOKEN if plan.drains else 5):
-                await asyncio.sleep(0.02)
-                token = await stores[1].change_token()
-                waiting = asyncio.ensure_future(stores[1].wait_for_change(5.0, since=token))
-                await stores[0].add_delivery(make_delivery(f"woken_{n}"))
-                committed = time.perf_counter()
-                await waiting
-                took.append((time.perf_counter() - committed) * 1000)
-        return took
 
-    took = uvloop.run(measure())
-    figures = {"p50_ms": statistics.median(took), "p99_ms": percentile(sorted(took), 0.99)}
-    plan.note(Sample(lane="woken by another node", subject=OURS, round=0, figures=figures))
+async def _wakes(make: Callable[[], Store], count: int) -> list[float]:
+    """Return how many milliseconds each of so many wakes took."""
+    async with AsyncExitStack() as stack:
+        stores = [make() for _ in range(2)]
+        for store in stores:
+            await store.open()
+            stack.push_async_callback(store.close)
+        took = []
+        for n in range(count):
+            await asyncio.sleep(0.02)
+            token = await stores[1].change_token()
+            waiting = asyncio.ensure_future(stores[1].wait_for_change(5.0, since=token))
+            await stores[0].add_delivery(make_delivery(f"woken_{n}"))
+            committed = time.perf_counter()
+            await waiting
+            took.append((time.perf_counter() - committed) * 1000)
+    return took
 
 
 def _idle(plan: Plan, databases: Databases) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar, Generic, Protocol, TypeVar
@@ -42,12 +42,11 @@ class Limiter(Protocol):
 
 
 class Unlimited:
-    """A limiter that never waits, for tests."""
+    """A limiter that never waits: for platforms, and for tests."""
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Enter at once."""
-        yield
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        """Return a context that is entered at once."""
+        return nullcontext()
 
     def hold(self, seconds: float) -> None:
         """Ignore it."""
