@@ -120,7 +120,8 @@ def test_a_sample_belongs_to_the_first_stage_with_a_frame_on_its_stack() -> None
         "/x/gateway/pipeline/ensure.py:a",
     ]
     assert stage_of(stack) == "ensure: platform's API"
-    assert stage_of(["/x/gateway/pipeline/worker.py:_tell", "/x/gateway/pipeline/worker.py:_attempt"]).startswith("log")
+    told = ["/x/gateway/pipeline/telling.py:attempt", "/x/gateway/pipeline/worker.py:_attempt"]
+    assert stage_of(told).startswith("log")
     assert stage_of(["/x/uvloop/loop.py:run"]) == OTHER
 
 
