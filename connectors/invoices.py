@@ -86,6 +86,8 @@ class Invoice:
     lines: tuple[InvoiceLine, ...]
     total: Decimal
     amount_due: Decimal
+    paid: Decimal = Decimal(0)
+    """What the platform says was paid of it already."""
     document: Document = Document.INVOICE
     number: str = ""
     issued_on: date | None = None
@@ -98,7 +100,7 @@ class Invoice:
 
     def __post_init__(self) -> None:
         """Refuse floats. Raises TypeError."""
-        _decimals(self.total, self.amount_due)
+        _decimals(self.total, self.amount_due, self.paid)
 
     @property
     def reference(self) -> str:
@@ -183,6 +185,9 @@ class InvoiceSync(ABC):
     """Whether receipts are booked too, which are `Document.RECEIPT`. Set on the instance where a setting decides."""
     sums_receipts: bool = False
     """Whether all receipts of a day are booked as one, which is nobody's: its `customer_record` is empty."""
+
+    collects: bool = False
+    """Whether the provider asks the payer for the money: what is paid at the platform already is not made there."""
 
     def filed_number(self, invoice: Invoice) -> str:
         """Return the number under which the invoice is filed with the provider: deterministic, short enough. Pure.

@@ -39,6 +39,7 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync, PaymentLinks, Payments
     name = "nomod"
     title = "Nomod"
     config_model = NomodConfig
+    collects = True
 
     def __init__(self, config: NomodConfig, host: Host) -> None:
         super().__init__(config, host)

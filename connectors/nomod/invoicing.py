@@ -15,7 +15,7 @@ from connectors.errors import (
     UnexpectedResponseError,
 )
 from connectors.http import JsonApi, Reply
-from connectors.invoice_errors import NumberTakenError
+from connectors.invoice_errors import InvoicePaidError, NumberTakenError
 from connectors.invoices import CreatedInvoice, Invoice, InvoiceCandidate, InvoiceStatus
 from connectors.models import CreateIntent
 from connectors.nomod.errors import Refusal, classify_create, names_nobody, read_refusal
@@ -111,6 +111,8 @@ class Invoicing:
         now = await self.get(record)
         if now is None:
             raise StaleRecordError(f"Nomod has no invoice {record}")
+        if now.status is InvoiceStatus.PAID:
+            raise InvoicePaidError(f"HTTP {reply.status}: invoice {record} was paid in Nomod")
         if now.status is not InvoiceStatus.VOID:
             raise RejectedError(f"HTTP {reply.status}: Nomod does not cancel an invoice that is {now.status}")
 

@@ -191,10 +191,9 @@ def _line(
 
 def _described(line: InvoiceLine, currency: str) -> str:
     """Return a line's words, with what its amount alone does not tell."""
-    said = clean(line.description, colons=True)
-    if line.quantity != 1 and not _is_product(line):
-        said += f" x {line.quantity.normalize():f}"
-    return f"{said}, less {text(line.discount, currency)}" if line.discount else said
+    told = f" x {line.quantity.normalize():f}" if line.quantity != 1 and not _is_product(line) else ""
+    told += f", less {text(line.discount, currency)}" if line.discount else ""
+    return shorten(clean(line.description, colons=True), DESCRIPTION - len(told)) + told
 
 
 def _is_product(line: InvoiceLine) -> bool:

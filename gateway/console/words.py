@@ -73,6 +73,7 @@ _REVIEWS = {
     "stale": "The linked record is gone",
     "conflict": "The provider refuses a duplicate",
     "amount_differs": "The sums differ",
+    "changed": "Changed since it was made",
     "already_paid": "The payment link was paid already",
     "payment_differs": "Another sum was paid",
     "lookup_impossible": "The look-up is not possible",

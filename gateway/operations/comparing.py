@@ -30,6 +30,8 @@ def choices(review: Review) -> list[Choice]:
     """Return what can be decided about an open question."""
     if review.voided_at is not None:
         return _choices_once_voided()
+    if review.kind == "changed":
+        return _choices_once_changed()
     unknown = review.kind == "outcome_unknown"
     what = review.entity_type.replace("_", " ")
     return [
@@ -66,6 +68,21 @@ def _choices_once_voided() -> list[Choice]:
             decision="ignore", does="Cancels this job, and does nothing at the provider.",
             warning="A record that is there goes on asking for payment.",
         ),
+    ]  # fmt: skip
+
+
+def _choices_once_changed() -> list[Choice]:
+    """Return what can be decided about an invoice whose sum at the platform is another than the one that was made."""
+    return [
+        Choice(
+            decision="adopt", does="Keeps the link as it is. Name the record that is linked; nothing is changed in it.",
+            warning=None,
+        ),
+        Choice(
+            decision="create", does="Keeps the link as it is: one invoice is not made twice.",
+            warning="For another one, void this one at the platform, and finalize a new one there.",
+        ),
+        Choice(decision="ignore", does="Cancels this job. The next event about the invoice asks again.", warning=None),
     ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from gateway.operations.records import Records
 from gateway.operations.search import ids_for
 from gateway.operations.views import Listed, View, listed
 from gateway.pipeline.dispatch import INVOICE, write_back_job
+from gateway.pipeline.linking import OPERATOR
 from gateway.plugins import source_plugins
 from gateway.registry import Registry
 from storage.errors import ConflictError, NotFoundError
@@ -27,7 +28,6 @@ from storage.records import (
     SourceRow,
 )
 
-OPERATOR = "operator"
 CUSTOMER = "customer"
 WRITTEN_BACK = frozenset({CUSTOMER, INVOICE})
 """What the platform is told of."""

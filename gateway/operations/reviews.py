@@ -69,7 +69,7 @@ class ReviewView(View):
     entity_type: str
     entity_id: str | None
     kind: str = Field(
-        description="`ambiguous`, `outcome_unknown`, `stale`, `conflict`, `inactive`, `amount_differs`, …"
+        description="`ambiguous`, `outcome_unknown`, `stale`, `conflict`, `inactive`, `amount_differs`, `changed`, …"
     )
     reason: str
     candidates: Sequence[CandidateView]

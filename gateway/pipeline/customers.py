@@ -45,6 +45,11 @@ class CustomerEntity(Entity[Customer, Candidate]):
             lock_key=lock_key(ENSURE, job.source, customer_id, job.connection or ""),
         )  # fmt: skip
 
+    def done_once(self, work: Work) -> bool:
+        """Whether no invoice follows: one that is finalized again may have another sum by now."""
+        finalized = work.payload.get("trigger", Trigger.INVOICE_FINALIZED) == Trigger.INVOICE_FINALIZED
+        return not (finalized and work.books_invoices)
+
     async def read(self, work: Work, event: Event, *, adopting: bool) -> Customer:
         """Read the customer from the platform."""
         customer = await work.source.customer(work.claimed.job.entity_id or "", event)

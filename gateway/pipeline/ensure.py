@@ -42,7 +42,8 @@ class Ensure(Recovering):
         work.decided = await self._decision(work)
         if claimed.intent is not None:
             return await self.recover(work, claimed.intent)
-        if claimed.done_before and work.decided is None and not work.payload.get("forced"):
+        forced = bool(work.payload.get("forced"))
+        if claimed.done_before and work.decided is None and not forced and self.entity.done_once(work):
             return ignored("already synced: another delivery about it was processed")
         return await self.begin(work, replaces=None)
 
@@ -56,6 +57,9 @@ class Ensure(Recovering):
             return await self._by_decision(work, None, replaces)  # the record is there: it is linked, and voided
         if ended is not None:
             return _closing(ended, replaces)
+        changed = self.entity.changed(work) if linked is not None and work.decided is None else None
+        if changed is not None:
+            return self.ask(work, changed)
         if linked is not None:
             return self._linked_before(work, linked)
         subject = await self.entity.read(work, event, adopting=adopting)

@@ -54,6 +54,14 @@ class Entity(ABC, Generic[SubjectT, FoundT]):
         Raises GatewayError kinds.
         """
 
+    def done_once(self, work: Work) -> bool:
+        """Whether another event about it is worth no look at the platform, once it was processed. Pure."""
+        return True
+
+    def changed(self, work: Work) -> Ask | None:
+        """Compare what the platform has now with what is linked; None where nothing speaks against the link. Pure."""
+        return None
+
     async def lapsed(self, work: Work) -> bool:
         """Ask the platform whether it has taken the thing back since its create began: nothing more is sent then.
 

@@ -32,6 +32,12 @@ def match_invoice(billed: Billed, candidates: Sequence[InvoiceCandidate], *, tak
             mine.append(candidate)
         else:
             left.append(Judged(candidate=candidate, why=objection))
+    strays = [c for c in candidates if _is_stray(billed, c, taken)]
+    if strays:
+        why = "carries this invoice's own mark, and belongs to another customer's record by now"
+        return Ask(
+            kind="conflict", why=f"an invoice {why}; {_CHOICES}", candidates=tuple(_judged(c, why) for c in strays)
+        )
     marked = [c for c in mine if c.marker == billed.invoice.reference]
     alive = [c for c in marked or mine if c.status is not InvoiceStatus.VOID]
     if len(alive) > 1:
@@ -116,6 +122,16 @@ def _objection(billed: Billed, candidate: InvoiceCandidate, taken: Mapping[str, 
     if candidate.marker is None and candidate.number != billed.number:
         return "has another number"
     return None
+
+
+def _is_stray(billed: Billed, candidate: InvoiceCandidate, taken: Mapping[str, str]) -> bool:
+    """Whether it was made for this invoice, and has gone over to another customer: two were merged, for example."""
+    return (
+        candidate.marker == billed.invoice.reference
+        and candidate.status is not InvoiceStatus.VOID
+        and candidate.provider_entity_id not in taken
+        and _objection(billed, candidate, taken) is not None
+    )
 
 
 def _judged(candidate: InvoiceCandidate, why: str) -> Judged:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -27,6 +28,7 @@ from gateway.pipeline.invoice_matching import (
     match_invoice,
     recovered_invoice,
 )
+from gateway.pipeline.linking import OPERATOR
 from gateway.pipeline.matching import Adopt, Ask, Decision, Judged
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import CUSTOMER, Work
@@ -57,7 +59,33 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
             work.voided_at = self.now() if found.voided else None
             return ignored(found.reason)
         work.invoice, work.asked = found, shown_invoice(found)
+        linked = work.claimed.mapping is not None and work.claimed.mapping.status is MappingStatus.LINKED
+        if invoice_sync(work).collects and found.paid >= found.total and not linked:
+            return ignored("the invoice is paid at the platform: there is nothing to collect")
         return None
+
+    def done_once(self, work: Work) -> bool:
+        """Whether it is a gift: of an invoice the platform may have another sum by now."""
+        return work.payload.get("trigger") == Trigger.TRANSACTION
+
+    def changed(self, work: Work) -> Ask | None:
+        """Compare the platform's sum with the one that was made; one that a person has linked is as that person saw it.
+
+        It is not carried over: an invoice that was sent is not altered under the payer's eyes.
+        """
+        mapping, invoice = work.claimed.mapping, work.invoice
+        details = mapping.details if mapping is not None and isinstance(mapping.details, dict) else {}
+        final = work.payload.get("trigger", Trigger.INVOICE_FINALIZED) == Trigger.INVOICE_FINALIZED
+        if not final or mapping is None or invoice is None or mapping.origin == OPERATOR or "total" not in details:
+            return None
+        was, currency = Decimal(str(details["total"])), str(details.get("currency") or invoice.currency)
+        if (was, currency) == (invoice.total, invoice.currency):
+            return None
+        why = (
+            f"invoice {mapping.provider_entity_id} was made over {money(was, currency)}, and the platform's total is"
+            f" {money(invoice.total, invoice.currency)} by now: void it there, and finalize another"
+        )
+        return Ask(kind="changed", why=why, candidates=())
 
     async def lapsed(self, work: Work) -> bool:
         """Ask whether the invoice was voided; nobody takes a gift back."""
@@ -77,6 +105,11 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
         if not adopting:
             check_sums(invoice)
             syncs.validate_invoice(invoice)
+            if syncs.collects and invoice.paid:
+                raise AmountDiffersError(
+                    f"of {money(invoice.total, invoice.currency)} {money(invoice.paid, invoice.currency)} were paid at"
+                    " the platform already, and the provider would ask for all of it"
+                )
         if not invoice.customer_id:
             return Billed(invoice=invoice, customer_record="", number=syncs.filed_number(invoice))
         mapping = await customer_mapping(self.store, work, invoice.customer_id)

@@ -17,6 +17,8 @@ from storage import Store
 from storage.ids import new_id
 from storage.records import JobStatus, Link, NewJob, NewReview, SeenCustomer
 
+OPERATOR = "operator"
+"""Origin of a link that a person has made."""
 MATCHED_BY = {"adopted_email": "e:", "adopted_name": "n:", "adopted_number": "i:"}
 """Origin of a link → the kind of guard that its record shares with a create which may have made it."""
 

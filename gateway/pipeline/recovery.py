@@ -8,6 +8,7 @@ from gateway.errors import RecordTakenError
 from gateway.pipeline.contesting import Contesting
 from gateway.pipeline.creating import as_create_intent, confirming_look, next_look
 from gateway.pipeline.entities import ignored
+from gateway.pipeline.linking import OPERATOR
 from gateway.pipeline.matching import Adopt, Ask, Create, Judged
 from gateway.pipeline.settling import Result
 from gateway.pipeline.snapshots import undecided
@@ -57,7 +58,7 @@ class Recovering(Contesting):
                 why = f"the provider has no record {record}, which a person wanted to adopt"
                 return self.ask(work, Ask(kind="stale", why=why, candidates=()))
             details = self.entity.accepted(work, found)
-        return self.link(work, record=record, origin="operator", why="decided by a person", details=details)
+        return self.link(work, record=record, origin=OPERATOR, why="decided by a person", details=details)
 
     def _subject(self, intent: Intent) -> Any:
         return self.entity.from_snapshot(undecided(intent.snapshot))

@@ -123,7 +123,7 @@ class FlexpriceSource(Source):
             return Dropped(reason=f"the invoice is {status or 'without a status'} by now")
         return Confirmed(
             customer_id=customer_id,
-            currency=str(invoice.get("currency") or "").upper()[:3],
+            currency=_currency(invoice, "currency"),
             has_charges=nothing_to_book(invoice) is None,
         )
 
@@ -170,7 +170,7 @@ class FlexpriceSource(Source):
             customer_id=customer_id, external_id=_text(found, "external_id"), name=_text(found, "name"),
             email=_text(found, "email"), phone=_text(found, "contact") or _text(found, "phone"),
             address=None if address == Address() else address,
-            currency=_text(found, "billing_currency").upper()[:3],
+            currency=_currency(found, "billing_currency"),
             metadata=_text_map(metadata),
         )  # fmt: skip
 
@@ -285,6 +285,12 @@ def _identifier(value: object) -> str | None:
 def _text(found: dict[str, Any], name: str) -> str:
     value = found.get(name)
     return value.strip() if isinstance(value, str) else ""
+
+
+def _currency(found: dict[str, Any], name: str) -> str:
+    """Return an ISO 4217 code in capitals, or nothing where it is none: `usdt` are no dollars."""
+    code = _text(found, name).upper()
+    return code if len(code) == 3 else ""
 
 
 def _text_map(value: object) -> dict[str, str]:

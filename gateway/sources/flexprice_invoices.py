@@ -52,6 +52,8 @@ def read_invoice(found: Mapping[str, Any], *, invoice_id: str, customer_id: str,
     on_lines, discount = _discounts(found, rows)
     lines = tuple(_lowered(line, taken) for line, taken in zip(listed, on_lines, strict=True))
     credited = _amount(found, "total_prepaid_credits_applied", _sum(rows, "prepaid_credits_applied"))
+    if discount < 0 or credited < 0:
+        raise InvoiceUnreadableError("a discount or a credit is below zero")
     due = _amount(found, "amount_due", Decimal(0))
     return Invoice(
         source=config.name,
@@ -60,7 +62,7 @@ def read_invoice(found: Mapping[str, Any], *, invoice_id: str, customer_id: str,
         invoice_id=invoice_id,
         customer_id=customer_id,
         number=_text(found, "invoice_number"),
-        currency=_text(found, "currency").upper()[:3],
+        currency=_text(found, "currency").upper(),
         issued_on=_day(found.get("issue_date") or found.get("finalized_at")),
         due_on=_day(found.get("due_date")),
         lines=lines,
@@ -69,6 +71,7 @@ def read_invoice(found: Mapping[str, Any], *, invoice_id: str, customer_id: str,
         taxes=_taxes(found),
         total=_amount(found, "total", due),
         amount_due=due,
+        paid=_paid(found, due),
         description=_text(found, "description"),
         metadata=_metadata(found.get("metadata")),
     )
@@ -98,13 +101,22 @@ def read_payable(
         invoice_id=invoice_id,
         customer_id=customer_id,
         number=_text(found, "invoice_number"),
-        currency=_text(found, "currency").upper()[:3],
+        currency=_text(found, "currency").upper(),
         due_on=_day(found.get("due_date")),
         lines=(),
         total=_amount(found, "total", due),
         amount_due=remaining,
         description=_text(found, "description"),
     )
+
+
+def _paid(found: Mapping[str, Any], due: Decimal) -> Decimal:
+    """Return what was paid of the invoice already; a deployment that does not say counts as unpaid."""
+    if str(found.get("payment_status") or "").upper() in PAID_STATUSES:
+        return _amount(found, "total", due)
+    already = _amount(found, "amount_paid", Decimal(0))
+    remaining = _amount(found, "amount_remaining", total((due, already.copy_negate())))
+    return max(Decimal(0), total((due, remaining.copy_negate())))
 
 
 def dropped(found: Mapping[str, Any]) -> Dropped | None:

@@ -66,12 +66,27 @@ def test_taxes_that_do_not_come_to_their_sum_are_taken_as_the_sum() -> None:
     [
         {"line_items": [LINE, {**LINE, "amount": None}]}, {"line_items": [{**LINE, "amount": 1500.0}]},
         {"line_items": [LINE, "a line"]}, {"line_items": "none"}, {"total": "a lot"}, {"total_tax": {}},
-        {"line_items": [LINE] * 5001},
+        {"line_items": [LINE] * 5001}, {"total_discount": "-1"}, {"total_prepaid_credits_applied": "-0.01"},
     ],
 )  # fmt: skip
 def test_a_line_or_an_amount_that_cannot_be_read_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(InvoiceUnreadableError):
         read(**changed)
+
+
+def test_a_currency_of_another_length_is_never_cut_to_one_that_is_known() -> None:
+    assert [read(currency=code).currency for code in ("usd", "usdt", "us", None)] == ["USD", "USDT", "US", ""]
+
+
+@pytest.mark.parametrize(
+    "changed, paid",
+    [
+        ({}, 0), ({"amount_paid": "400"}, 400), ({"amount_paid": "400", "amount_remaining": "1175"}, 400),
+        ({"payment_status": "SUCCEEDED"}, 1575), ({"amount_remaining": "0"}, 1575), ({"amount_remaining": "2000"}, 0),
+    ],
+)  # fmt: skip
+def test_what_was_paid_of_it_already_is_told(changed: dict[str, Any], paid: int) -> None:
+    assert read(**changed).paid == paid
 
 
 @pytest.mark.parametrize(

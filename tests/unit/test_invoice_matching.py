@@ -48,6 +48,24 @@ def test_nothing_but_number_or_mark_and_customer_makes_it_this_one(other: dict[s
     assert len(decision.others) == 1
 
 
+def test_one_with_our_mark_that_went_over_to_another_customer_is_neither_adopted_nor_made_again() -> None:
+    stray = there(marker="fp:inv_1", customer_record="c2")
+    for decision in (match_invoice(OURS, [stray], taken={}), recovered_invoice(OURS, [stray])):
+        assert isinstance(decision, Ask)
+        assert decision.kind == "conflict"
+    void = replace(stray, status=InvoiceStatus.VOID)
+    assert isinstance(match_invoice(OURS, [void], taken={}), Create)
+
+
+def test_what_the_platform_has_voided_is_recognised_by_its_mark_whatever_its_sum() -> None:
+    other = there(total=Decimal("105.00"))
+    assert isinstance(recovered_invoice(OURS, [other], to_void=True), Ask), "somebody may have typed it in"
+    for found in (replace(other, marker="fp:inv_1"), replace(other, status=InvoiceStatus.VOID)):
+        decision = recovered_invoice(OURS, [found], to_void=True)
+        assert isinstance(decision, Adopt)
+        assert decision.origin == "created"
+
+
 def test_one_that_is_linked_to_another_invoice_is_left() -> None:
     assert isinstance(match_invoice(OURS, [there()], taken={"r1": "fp:inv_2"}), Create)
 

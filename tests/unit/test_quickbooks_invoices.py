@@ -75,6 +75,13 @@ def test_quantity_and_price_are_sent_only_where_they_say_the_amount(name: str) -
     assert detail(sent) == {"ItemRef": {"value": "1"}, **expected}
 
 
+def test_a_quantity_is_told_however_long_the_words_before_it_are() -> None:
+    line = InvoiceLine(description="word " * 1000 + "🌍", amount=D(9), quantity=D("2.5"), discount=D(1))
+    [sent] = body_of(invoice(lines=(line,)))["Line"]
+    assert sent["Description"].endswith(" x 2.5, less 1.00")
+    assert len(sent["Description"]) <= 4000
+
+
 def test_what_is_taken_off_goes_as_lines_below_zero_with_their_own_words_and_items() -> None:
     subject = invoice(
         discounts=(Reduction(description="Winter: sale", amount=D("1.25")),),
