@@ -48,7 +48,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Modules, and the tests that have to notice, quickest first."""
-SECONDS = 300
+HANGS = 60.0, 10.0
+"""A mutant hangs, which somebody would notice, after so many seconds and so many times what its tests take."""
 _ROW = re.compile(r"^\| `([^`]+)` \| ``? ?(.+?) ?``? \| (.+) \|$")
 
 
@@ -80,6 +81,7 @@ class _Hunter:
         self._reached: Mapping[str, Reach] = {}
         self.verdicts: dict[int, bool] = {}
         """Number of each mutant → whether a test has failed. Empty where one fails without any change."""
+        self.hung = 0
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         found = reach(session, _file(self._module))
@@ -87,6 +89,7 @@ class _Hunter:
             return True
         self._reached = found
         running: dict[int, tuple[int, float]] = {}
+        """Process → number of its mutant, and when it hangs."""
         waiting = list(range(len(self._made)))
         while waiting or running:
             while waiting and len(running) < self._at_once:
@@ -94,17 +97,24 @@ class _Hunter:
                 pid = os.fork()
                 if pid == 0:
                     self._become(session, self._made[number])
-                running[pid] = (number, time.monotonic())
-            for pid, (number, begun) in list(running.items()):
-                late = time.monotonic() - begun > SECONDS
+                running[pid] = (number, time.monotonic() + self._patience(self._made[number]))
+            for pid, (number, deadline) in list(running.items()):
+                late = time.monotonic() > deadline
                 if late:
-                    os.kill(pid, signal.SIGKILL)  # it hangs, which somebody would notice
+                    os.kill(pid, signal.SIGKILL)
+                    self.hung += 1
                 ended, status = os.waitpid(pid, 0 if late else os.WNOHANG)
                 if ended:
                     self.verdicts[number] = os.waitstatus_to_exitcode(status) != 0
                     del running[pid]
             time.sleep(0.01)
         return True
+
+    def _patience(self, mutant: Mutant) -> float:
+        """Return after how many seconds it hangs."""
+        names = chosen(self._reached, mutant.lines) if mutant.inside else self._reached
+        least, times = HANGS
+        return least + times * sum(self._reached[name].seconds for name in names)
 
     def _become(self, session: pytest.Session, mutant: Mutant) -> None:
         """Become a run of the tests, up to the first that fails. Never returns."""
@@ -153,13 +163,13 @@ def explained() -> dict[tuple[str, str], str]:
     return found
 
 
-def hunt(module: str, made: Sequence[Mutant], at_once: int) -> list[Mutant]:
-    """Try mutants of a module; return those that live."""
+def hunt(module: str, made: Sequence[Mutant], at_once: int) -> tuple[list[Mutant], int]:
+    """Try mutants of a module; return those that live, and how many of the others were killed for hanging."""
     hunter = _Hunter(module, made, at_once)
     pytest.main([*OPTIONS, *TARGETS[module]], plugins=[hunter])
     if len(hunter.verdicts) < len(made):
         sys.exit(f"{module}: its tests fail without any change")
-    return [mutant for number, mutant in enumerate(made) if not hunter.verdicts[number]]
+    return [mutant for number, mutant in enumerate(made) if not hunter.verdicts[number]], hunter.hung
 
 
 def _look(module: str, reasons: Mapping[tuple[str, str], str], given: argparse.Namespace) -> int:
@@ -169,10 +179,11 @@ def _look(module: str, reasons: Mapping[tuple[str, str], str], given: argparse.N
     if given.sample is not None and given.sample < len(made):
         tried = random.Random(f"{given.seed}/{module}").sample(made, given.sample)  # noqa: S311 - not a secret
     names = {(f"{module}:{mutant.where}", mutant.change): mutant for mutant in tried}
-    living = {(f"{module}:{mutant.where}", mutant.change) for mutant in hunt(module, tried, given.at_once)}
+    survivors, hung = hunt(module, tried, given.at_once)
+    living = {(f"{module}:{mutant.where}", mutant.change) for mutant in survivors}
     known = {key for key in reasons if key[0].startswith(f"{module}:")}
     gone = known - living if tried is made else (known & set(names)) - living
-    told = f"{len(tried)} of {len(made)} mutants, {len(tried) - len(living)} killed, {len(living)} live"
+    told = f"{len(tried)} of {len(made)} mutants, {len(tried) - len(living)} killed ({hung} hung), {len(living)} live"
     print(f"{module}: {told}, {time.monotonic() - begun:.0f} s", flush=True)
     for where, change in sorted(living - known):
         print(f"  lives: {where}, line {names[where, change].lines.start}: {change}")

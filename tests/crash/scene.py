@@ -193,6 +193,11 @@ class Scene(Configuring):
         gift = {"transaction_id": f"ch_{next(self._messages)}", "amount": "2500", "currency": "USD", **giver}
         self._send(transaction_event(gift, timestamp=self.now().isoformat()), TITHELY, Mode.WEBHOOK, node)
 
+    @property
+    def under_way(self) -> int:
+        """Return how many webhooks are being sent."""
+        return len(self._sending)
+
     def _send(self, event: dict[str, Any], source: str, mode: Mode, node: int) -> None:
         task = asyncio.create_task(self._deliver(event, source, mode, node, f"msg_{next(self._messages)}"))
         self._sending.add(task)
@@ -217,9 +222,14 @@ class Scene(Configuring):
     # The operator ----------------------------------------------------------------------------------------------
 
     async def finish(self, *, patience: float = PATIENCE) -> None:
-        """Wait until all is sent and has ended; what is put before a person is looked up and decided with care."""
-        deadline = time.monotonic() + patience
+        """Wait until all is sent and has ended; what is put before a person is looked up and decided with care.
+
+        `patience` is for how many seconds nothing may end: a busy machine is given its time.
+        """
+        deadline, least = time.monotonic() + patience, float("inf")
         while waiting := await self._waiting():
+            if len(waiting) < least:
+                deadline, least = time.monotonic() + patience, len(waiting)
             assert time.monotonic() < deadline, f"still waiting: {waiting}"
             await self.operate()
             await asyncio.sleep(0.03)
