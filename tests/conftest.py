@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from gateway import logs
 from gateway.settings import LogFormat, LogLevel
+from tests.memory import use_memory
 from tests.postgres_setup import OUTSIDE, new_database, postgres_server, postgres_url, shared_database
 
 __all__ = ["new_database", "postgres_server", "postgres_url", "shared_database"]  # fixtures
@@ -25,6 +26,8 @@ settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+
+use_memory()
 
 _TAKEN: dict[str, str] = {}
 
