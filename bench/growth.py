@@ -93,8 +93,11 @@ async def _settled(grown: Sequence[Grown]) -> list[float]:
 async def _pruned(grown: Grown) -> float:
     """Return how many bodies a second are pruned, in batches as the gateway's."""
     began, pruned = time.perf_counter(), 0
-    while pruned < min(PRUNED, grown.size.deliveries // past.KEPT // 2):
-        pruned += await grown.store.prune_deliveries(before=T0 - timedelta(days=30), limit=BATCH)
+    while pruned < PRUNED:
+        count = await grown.store.prune_deliveries(before=T0 - timedelta(days=30), limit=BATCH)
+        pruned += count
+        if count < BATCH:
+            break
     return pruned / (time.perf_counter() - began)
 
 
