@@ -55,7 +55,9 @@ class Database:
         self.path = path
         self._name = str(path)
         self.changes = Changes()
-        self._outside = Outside(path, self.changes, version=self._data_version, poll_seconds=poll_seconds)
+        self._outside = Outside(
+            path, self.changes, version=self._data_version, assert_usable=self._assert_usable, poll_seconds=poll_seconds
+        )
         self._insert = insert
         self._busy_timeout = busy_timeout
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
@@ -89,7 +91,7 @@ class Database:
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
         self._readers.close()
         self._lists.close()
-        self._outside.bell.close()
+        self._outside.close()
 
     # Use -------------------------------------------------------------------------------------------------------
 
@@ -134,12 +136,10 @@ class Database:
 
     async def look_outside(self) -> None:
         """Note a change when another process has committed since the last look."""
-        self._assert_usable()
         await self._outside.look()
 
     async def wait_for_change(self, timeout: float, *, since: int | None) -> bool:
         """Wait for a commit, by whomever: see storage/sqlite/outside.py."""
-        self._assert_usable()
         return await self._outside.wait(timeout, since=since)
 
     async def _data_version(self) -> int:

@@ -15,13 +15,23 @@ class Outside:
     """Notes the changes that others make among our own. Belongs to one event loop, but for the bell's `ring`."""
 
     def __init__(
-        self, path: Path, changes: Changes, *, version: Callable[[], Awaitable[int]], poll_seconds: float
+        self,
+        path: Path,
+        changes: Changes,
+        *,
+        version: Callable[[], Awaitable[int]],
+        assert_usable: Callable[[], None],
+        poll_seconds: float,
     ) -> None:
-        """Begin with what is committed now. `version` asks the writer for a number that others' commits change."""
+        """Wait for changes of the file. `version` asks the writer for a number that others' commits change.
+
+        `assert_usable` raises when the store is not open, or no longer.
+        """
         self.bell = Bell(path)
         self.listeners = 0
         """Waits that are under way."""
         self._changes, self._version, self._poll_seconds = changes, version, poll_seconds
+        self._assert_usable = assert_usable
         self._seen = 0
         self._looked = float("-inf")
 
@@ -29,11 +39,18 @@ class Outside:
         """Take up the number as it is when the file was opened."""
         self._seen = version
 
+    def close(self) -> None:
+        """Hear nothing more, whoever still waits."""
+        if self.bell.ear is not None and self.listeners:
+            asyncio.get_running_loop().remove_reader(self.bell.ear)
+        self.bell.close()
+
     async def look(self) -> None:
         """Note a change when another process has rung, or is found to have committed since the last look.
 
         A look costs the writer a statement. Where the bell is heard, it is for those who cannot ring, once a second.
         """
+        self._assert_usable()
         loop = asyncio.get_running_loop()
         hears = self.bell.listen()  # before the look: what comes later is heard
         self._hear()
@@ -70,7 +87,7 @@ class Outside:
             yield
         finally:
             self.listeners -= 1
-            if ear is not None and self.listeners == 0:
+            if ear is not None and self.listeners == 0 and self.bell.ear is ear:
                 loop.remove_reader(ear)
 
     def _hear(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.errors import StoreUnavailableError
 from storage.sqlite.store import SqliteStore
 from storage.testing.making import make_delivery
 
@@ -195,3 +196,13 @@ async def test_a_stranger_s_datagrams_do_no_harm(opened: Opened, path: Path) -> 
         stranger.sendto(b"x" * 1000, str(bells(path)[0]))
     assert await waiting is True
     await store.add_delivery(make_delivery())
+
+
+async def test_a_wait_ends_with_its_store(path: Path) -> None:
+    store = SqliteStore(path, poll_seconds=0.01)
+    await store.open()
+    waiting = await waits(store)
+    await store.close()
+    with pytest.raises(StoreUnavailableError):
+        await waiting
+    assert bells(path) == []
