@@ -105,7 +105,7 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
         if not adopting:
             check_sums(invoice)
             syncs.validate_invoice(invoice)
-            if syncs.collects and invoice.paid:
+            if syncs.collects and invoice.paid and work.decision is None:  # else a person has seen both sums
                 raise AmountDiffersError(
                     f"of {money(invoice.total, invoice.currency)} {money(invoice.paid, invoice.currency)} were paid at"
                     " the platform already, and the provider would ask for all of it"

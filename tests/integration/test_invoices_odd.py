@@ -49,6 +49,10 @@ async def test_an_invoice_that_is_paid_in_part_is_put_before_a_person_with_both_
     assert review.kind == "amount_differs"
     assert "of 1500.00 USD 400.00 USD were paid" in review.reason
     assert totals(rig, NOMOD) == []
+    await rig.resolve("create")
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert totals(rig, NOMOD) == [Decimal(1500)]
 
 
 @BOTH
