@@ -20,7 +20,6 @@ HEADINGS = {
     "drained_per_second": "drained a second", "share_of_limit": "share of the limit", "refused": "refused",
     "cpu_percent": "CPU % of a core",
 }  # fmt: skip
-MET = {True: "yes", False: "NO", None: "not measured"}
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -67,11 +66,16 @@ def report(results: Results, machine: dict[str, Any], command: str, rounds: int)
     for lane in results.lanes():
         parts.append(lane_table(results, lane))
         parts += [f"note: {note}" for note in results.notes(lane)]
+    told = outcomes(results)
     rows = [
-        [one.what, f"{'≥' if one.least else '≤'} {one.bound:g}", shown(one.value), MET[one.met]]
-        for one in outcomes(results)
+        [one.what, f"{'≥' if one.least else '≤'} {one.bound:g}", shown(one.value), "yes" if one.met else "NO"]
+        for one in told
+        if one.met is not None
     ]
-    parts.append(table(["target", "bound", "measured", "met"], rows))
+    if rows:
+        parts.append(table(["target", "bound", "measured", "met"], rows))
+    if len(rows) < len(told):
+        parts.append(f"{len(told) - len(rows)} of {len(told)} targets were not measured")
     return "\n\n".join(parts)
 
 
