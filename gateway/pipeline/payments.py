@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.errors import ConfigurationError
+from connectors.errors import ConfigurationError, ConnectorError
 from connectors.money import MoneyError, parse, shown, total
 from connectors.payments import PaidFor, PaidKind, Payment, Payments, PaymentStatus
-from gateway.errors import PaymentDiffersError, SourceRejectedError
+from gateway.errors import GatewayError, PaymentDiffersError, SourceRejectedError
 from gateway.pipeline.dispatch import next_payment_job
 from gateway.pipeline.entities import ignored
+from gateway.pipeline.failing import failed
 from gateway.pipeline.keeping import TELLING, TOLD, payments_of
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Stage, Work
@@ -66,8 +67,14 @@ class RecordPayment(Stage):
         place = int(work.payload.get("place") or 0)
         if place >= len(payment.paid_for):
             return ignored("it is for none of the provider's invoices and links")
-        result = await self._record(work, payment, payment.paid_for[place])
-        if place + 1 == len(payment.paid_for) or result.status is JobStatus.PENDING:
+        paid, last = payment.paid_for[place], place + 1 == len(payment.paid_for)
+        if last:
+            return await self._record(work, payment, paid)
+        try:
+            result = await self._record(work, payment, paid)
+        except (ConnectorError, GatewayError) as error:  # whatever is wrong with this one, the others were paid as well
+            result = failed(work, error, schedule=self.schedule, now=self.now(), spread=0.0)
+        if result.status is JobStatus.PENDING:
             return result
         return _and_then(result, work, place + 1, now=self.now())
 
@@ -102,8 +109,8 @@ class RecordPayment(Stage):
             return _returned(mapping, known, entry)
         if entry is None:
             check(received)
-            open_for = sum((Decimal(each["amount"]) for each in known if each.get("platform") == TELLING), Decimal(0))
-            refused = await self._not_told(work, received, under_way=open_for)
+            under_way = total(parse(each.get("amount")) for each in known if each.get("platform") == TELLING)
+            refused = await self._not_told(work, received, under_way=under_way)
             entry = {
                 "id": payment.provider_entity_id, "amount": f"{paid.amount:f}", "currency": payment.currency,
                 "paid_at": payment.paid_at.isoformat() if payment.paid_at else None, "platform": refused or TELLING,

@@ -75,6 +75,24 @@ async def test_parts_of_an_invoice_are_counted_one_by_one_in_both_shapes(rig: Ri
     await rig.check(all_linked=True)
 
 
+async def test_of_a_payment_for_two_invoices_one_that_differs_does_not_keep_the_other_from_being_counted(
+    rig: Rig,
+) -> None:
+    invoice, record = await billed(rig)
+    customer = rig.flexprice.invoices[invoice]["customer_id"]
+    other = str(rig.flexprice.add_invoice(customer, currency="usd")["id"])
+    await rig.announce(other)
+    await rig.finish()
+    [second] = set(rig.intuit.invoices) - {record}
+    payment = rig.intuit.pay(record)["Id"]
+    line = {"Amount": Decimal(1500), "LinkedTxn": [{"TxnId": second, "TxnType": "Invoice"}]}
+    rig.intuit.payments[payment]["Line"].append(line)
+    rig.flexprice.invoices[invoice].update(amount_paid="500", amount_remaining="1000")
+    assert await tell(rig, payments_event(rig, payment)) is DeliveryStatus.NEEDS_REVIEW
+    assert (paid(rig, invoice), paid(rig, other)) == (Decimal(500), Decimal(1500))
+    assert (await rig.open_review()).kind == "payment_differs"
+
+
 @pytest.mark.parametrize("route", ["POST /v1/payments", "PUT /v1/payments/*"])
 @pytest.mark.parametrize("amount", [Decimal(1000), None])
 async def test_a_lost_answer_of_the_platform_is_not_taken_for_another_payment(
