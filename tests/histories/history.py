@@ -68,6 +68,7 @@ class History(Paying, RuleBasedStateMachine):
         self._given: set[str] = set()
         self._voids: set[str] = set()
         self._clock_was_wrong = False
+        self._unlinked: list[tuple[str, str]] = []
         self.rig = ground.run(ground.begin())
 
     @first(
@@ -253,7 +254,8 @@ class History(Paying, RuleBasedStateMachine):
     @step(customer=which, connection=st.sampled_from([NOMOD, QUICKBOOKS]))
     def unlinked(self, *, customer: int, connection: str) -> None:
         """Somebody forgets a link that the platform knows, as to take a decision back; the next invoice looks anew."""
-        self._ground.run(unlink(self.rig, self._customer(customer), connection))
+        gone = self._ground.run(unlink(self.rig, self._customer(customer), connection))
+        self._unlinked += [] if gone is None else [gone]
         self._finalize(customer)
         self._announce(-1)
 
@@ -308,8 +310,7 @@ class History(Paying, RuleBasedStateMachine):
         try:
             made = Made(
                 customers=self._customers, charges=self.charges, given=self._given if self._books else None,
-                voids=self._voids,
-                clock_was_wrong=self._clock_was_wrong,
+                voids=self._voids, unlinked=self._unlinked, clock_was_wrong=self._clock_was_wrong,
             )  # fmt: skip
             self._ground.run(judge(self.rig, made))
         except BaseException as error:

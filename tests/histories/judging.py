@@ -4,9 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
+from storage.records import MappingStatus
 from tests.harness import NOMOD, QUICKBOOKS, SOURCE, Rig
 from tests.histories.people import operate
 from tests.integration.polling_setup import looked
+from tests.invariants import every
 from tests.ledgers import gifts_in_quickbooks
 from tests.money_invariants import check_money, check_voids
 
@@ -25,6 +27,8 @@ class Made:
     """Gifts that were told of; None where they are not booked."""
     voids: Collection[str]
     """Invoices that were voided, and told of."""
+    unlinked: Collection[tuple[str, str]]
+    """Customers and records whose links a person has forgotten."""
     clock_was_wrong: bool
 
 
@@ -35,7 +39,7 @@ async def judge(rig: Rig, made: Made) -> None:
     await _all_done(rig)
     await looked(rig, SOURCE, ahead=120)  # what was never announced is found
     await _all_done(rig)
-    await rig.check(all_linked=True)
+    await rig.check(all_linked=True, doubled_on_purpose=await _given_away(rig, made.unlinked))
     await check_money(rig.store, rig.world(), charges=made.charges)
     await check_voids(rig.store, rig.world(), voids=made.voids)
     if made.given is not None:
@@ -45,6 +49,16 @@ async def judge(rig: Rig, made: Made) -> None:
         assert rig.flexprice.customers[customer]["metadata"]["plan"] == "gold", "a key of somebody else's is gone"
     if not made.clock_was_wrong:
         await _check_nobody_is_missing(rig)
+
+
+async def _given_away(rig: Rig, unlinked: Collection[tuple[str, str]]) -> set[str]:
+    """Return the customers whose record was free for another with their address, since a person had unlinked it.
+
+    They have another record by now, as that person wanted.
+    """
+    linked = await every(rig.store.list_mappings, entity_type="customer", status=MappingStatus.LINKED)
+    holders = {mapping.provider_entity_id: mapping.entity_id for mapping in linked}
+    return {customer for customer, record in unlinked if holders.get(record, customer) != customer}
 
 
 async def _all_done(rig: Rig) -> None:

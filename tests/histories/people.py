@@ -44,13 +44,18 @@ async def operate(rig: Rig, *, adopts: bool = False) -> int:
     return done
 
 
-async def unlink(rig: Rig, customer: str, connection: str) -> None:
-    """Forget a customer's link that the platform has been told of, so that it can be found again by that."""
+async def unlink(rig: Rig, customer: str, connection: str) -> tuple[str, str] | None:
+    """Forget a customer's link that the platform has been told of, so that it can be found again by that.
+
+    Return the customer and the record whose link is gone.
+    """
     key = MappingKey(source=SOURCE, entity_type="customer", entity_id=customer, connection=connection)
     mapping = await rig.store.get_mapping(key)
     if mapping is not None and mapping.status is MappingStatus.LINKED and mapping.written_back_at is not None:
         with contextlib.suppress(StorageError):  # it was changed meanwhile
-            await rig.store.delete_mapping(key, now=rig.now())
+            gone = await rig.store.delete_mapping(key, now=rig.now())
+            return customer, gone.provider_entity_id or ""
+    return None
 
 
 def _is_hopeless(job: Job) -> bool:
