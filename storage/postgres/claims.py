@@ -78,7 +78,8 @@ SELECT k.job_id FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::
                      AS k (job_id, subject, connection, kind, source)
  WHERE EXISTS (SELECT 1 FROM jobs j
                 WHERE j.subject = k.subject AND j.connection = k.connection AND j.kind = k.kind
-                  AND j.status = 'succeeded' AND j.outcome = 'done' AND j.source = k.source AND j.job_id <> k.job_id)"""
+                  AND j.status = 'succeeded' AND j.outcome = 'done' AND j.source = k.source AND j.job_id <> k.job_id
+                  AND j.delivery_id IS NOT NULL)"""
 _HELD = """
   FROM unnest($1::text[], $2::bigint[]) AS h (job_id, fence)
  WHERE j.job_id = h.job_id AND j.fence = h.fence AND j.status = 'running' AND j.lease_owner = $3"""

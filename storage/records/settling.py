@@ -25,7 +25,10 @@ class Claimed:
     mapping: EntityMapping | None
     intent: Intent | None
     done_before: bool
-    """Whether another job has already done this for the same subject and connection."""
+    """Whether a job of a delivery has already done this for the same subject and connection.
+
+    What was asked for otherwise, such as the customer of a payment link, had another end in view.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

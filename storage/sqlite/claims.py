@@ -41,7 +41,7 @@ UPDATE jobs SET status = 'pending', lease_owner = NULL, lease_until = NULL, next
 _DONE_BEFORE = """
 SELECT 1 FROM jobs
  WHERE subject = ? AND connection = ? AND kind = ? AND status = 'succeeded' AND outcome = 'done' AND source = ?
-   AND job_id <> ? LIMIT 1"""
+   AND job_id <> ? AND delivery_id IS NOT NULL LIMIT 1"""
 _CLAIM_ENDS = """
 SELECT min(claimed_until) FROM deliveries
  WHERE status = 'pending' AND status NOT IN ('processed', 'ignored') AND dispatched = 0 AND claimed_until > 0"""

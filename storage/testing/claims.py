@@ -236,7 +236,8 @@ class ClaimContract(StoreFixtures):
         assert (linked.mapping.provider_entity_id, linked.intent) == ("rec_1", None)
 
     async def test_a_claim_knows_whether_the_same_was_done_before(self, store: Store) -> None:
-        done = await running_job(store, subject="inv_1")
+        delivery_id, _ = await store.add_delivery(make_delivery())
+        done = await running_job(store, subject="inv_1", delivery_id=delivery_id)
         await store.settle(make_settlement(done))
         same = await running_job(store, subject="inv_1")
         assert same.done_before
@@ -250,10 +251,16 @@ class ClaimContract(StoreFixtures):
         assert [other.done_before for other in others] == [False] * 5
 
     async def test_what_was_ignored_or_failed_was_not_done_before(self, store: Store) -> None:
-        ignored = await running_job(store, subject="inv_1")
+        delivery_id, _ = await store.add_delivery(make_delivery())
+        ignored = await running_job(store, subject="inv_1", delivery_id=delivery_id)
         await store.settle(make_settlement(ignored, outcome="ignored"))
-        failed = await running_job(store, subject="inv_1")
+        failed = await running_job(store, subject="inv_1", delivery_id=delivery_id)
         await store.settle(make_settlement(failed, JobStatus.FAILED))
+        assert not (await running_job(store, subject="inv_1")).done_before
+
+    async def test_what_no_delivery_has_asked_for_does_not_do_the_work_of_one(self, store: Store) -> None:
+        asked = await running_job(store, subject="inv_1")
+        await store.settle(make_settlement(asked))
         assert not (await running_job(store, subject="inv_1")).done_before
 
     async def test_next_due_is_the_nearest_time_at_which_something_can_happen(self, store: Store) -> None:

@@ -163,6 +163,22 @@ async def test_asking_again_while_the_customer_is_made_leads_to_the_same_job(rig
     assert len(await rig.jobs(kind="ensure_customer")) == len(rig.nomod.creations) == 1
 
 
+@pytest.mark.parametrize("connection", [NOMOD, QUICKBOOKS])
+async def test_a_link_that_is_asked_for_before_the_webhook_comes_keeps_no_invoice_from_being_made(
+    rig: Rig, who: Callers, connection: str
+) -> None:
+    await rig.add_nomod(invoices=True)
+    await rig.add_quickbooks(invoices=True)
+    rig.intuit.quirks.home_currency = "AED"
+    _, invoice = an_invoice(rig)
+    await ask(who, invoice, connection=connection, wait_seconds=0)
+    await rig.finish()
+    await rig.announce(invoice)
+    await rig.finish()
+    assert (len(rig.nomod.invoices), len(rig.intuit.invoices)) == (1, 1)
+    await rig.check(all_linked=True)
+
+
 async def test_after_an_unlink_a_payment_link_brings_the_customer_again(rig: Rig, who: Callers) -> None:
     customer, invoice = an_invoice(rig)
     await ask(who, invoice)
