@@ -1,6 +1,7 @@
 """Invoices in QuickBooks: found by number, created once under a request id, voided."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from connectors.base import Host
@@ -78,9 +79,17 @@ class Invoicing:
             rows += await self._recent(invoice, customer_record, intent)
         found = {row["Id"]: await self._candidate(row, invoice.document, invoice.reference) for row in rows}
         return [
-            each for each in found.values()
+            await self._with_page(each, invoice) for each in found.values()
             if each.number == filed_number(invoice) or each.marker == invoice.reference
         ]  # fmt: skip
+
+    async def _with_page(self, found: InvoiceCandidate, invoice: Invoice) -> InvoiceCandidate:
+        """Return one of ours with the page on which it is paid, which no query tells."""
+        paid_there = self._config.payment_link and invoice.document is Document.INVOICE
+        if not paid_there or found.marker != invoice.reference:
+            return found
+        linked, _ = await self._linked(found, ())
+        return replace(found, url=linked.url)
 
     async def _recent(self, invoice: Invoice, customer_record: str, intent: CreateIntent) -> list[Row]:
         """Search what was made for the customer since the create began: the mark is found under another number too."""

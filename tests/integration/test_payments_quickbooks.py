@@ -162,7 +162,10 @@ async def test_a_wrong_verifier_token_and_a_changed_body_are_refused(rig: Rig) -
     assert (again[0], repeated[0], repeated[1]["duplicate"]) == (202, 200, True)
 
 
-async def test_the_invoices_own_page_is_its_payment_link_where_payments_are_on(rig: Rig) -> None:
+@pytest.mark.parametrize("lost", [False, True])
+async def test_the_invoices_own_page_is_its_payment_link_where_payments_are_on(rig: Rig, *, lost: bool) -> None:
+    if lost:
+        rig.intuit.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v3/company/*/invoice"))
     rig.intuit.quirks.payments_enabled = True
     await rig.add_quickbooks(invoices=True, payment_link=True)
     invoice, record = await billed(rig)
