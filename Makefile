@@ -4,7 +4,7 @@ PY := .venv/bin/python
 SOURCES := $(wildcard gateway connectors storage tests bench tools examples/*/src run.py)
 STYLED := $(SOURCES) $(wildcard examples/*/tests)
 
-.PHONY: help demo run test check lint format types imports docs screenshots bench bench-peers bench-plot soak mutants lock clean install install-dev
+.PHONY: help demo run test check lint format types imports docs screenshots bench bench-peers bench-plot kills soak mutants lock clean install install-dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,7 +59,11 @@ bench-peers: ## install what make bench compares with, apart from the gateway (D
 bench-plot: install-dev ## draw the latest figures, as SVG beside them
 	@$(PY) -m bench.plot
 
-soak: install-dev ## a thousand kills and ten thousand histories, each with a verdict; SEED=… plays them again
+kills: install-dev ## the long form of the crash matrix: killed at every call of every step and request
+	@HYPOTHESIS_PROFILE=thorough $(PY) -m pytest tests/crash/test_kills.py tests/crash/test_pauses.py -s $(PYTEST_ARGS)
+
+soak: install-dev ## the long crash matrix, a thousand random kills, ten thousand histories; SEED=… plays them again
+	@$(MAKE) --no-print-directory kills
 	@$(PY) -m tests.soak $(if $(SEED),--seed $(SEED))
 	@$(PY) -m tests.histories $(if $(SEED),--seed $(SEED))
 

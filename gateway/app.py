@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -38,6 +38,7 @@ from gateway.pipeline.links import EnsurePaymentLink
 from gateway.pipeline.payments import RecordPayment
 from gateway.pipeline.polling import Poller
 from gateway.pipeline.voiding import VoidInvoice
+from gateway.pipeline.work import Stage
 from gateway.pipeline.worker import Worker
 from gateway.pipeline.writeback import WriteBack
 from gateway.quarantine import Quarantine
@@ -55,6 +56,16 @@ from storage import Store, store_for
 
 log = structlog.get_logger("ledgergate")
 
+STAGES: Mapping[str, type[Stage]] = {
+    ENSURE: EnsureCustomer,
+    ENSURE_INVOICE: EnsureInvoice,
+    ENSURE_LINK: EnsurePaymentLink,
+    RECORD_PAYMENT: RecordPayment,
+    VOID_INVOICE: VoidInvoice,
+    CHECK: CheckMapping,
+    WRITE_BACK: WriteBack,
+}
+"""Kind of job → what does it."""
 HOUSEKEEPING_SECONDS = 1.0
 SOON_SECONDS = 60.0
 """After a start, until what is due hourly is looked at: a process that is restarted often prunes as well."""
@@ -175,13 +186,8 @@ class Gateway:
             store=store, registry=registry, schedule=schedule, lease=timedelta(seconds=settings.lease_seconds),
             places=settings.workers, now=now, owner=owner, metrics=metrics, tracing=self._tracing,
             stages={
-                ENSURE: EnsureCustomer(store=store, registry=registry, now=now, schedule=schedule),
-                ENSURE_INVOICE: EnsureInvoice(store=store, registry=registry, now=now, schedule=schedule),
-                ENSURE_LINK: EnsurePaymentLink(store=store, registry=registry, now=now, schedule=schedule),
-                RECORD_PAYMENT: RecordPayment(store=store, registry=registry, now=now, schedule=schedule),
-                VOID_INVOICE: VoidInvoice(store=store, registry=registry, now=now, schedule=schedule),
-                CHECK: CheckMapping(store=store, registry=registry, now=now, schedule=schedule),
-                WRITE_BACK: WriteBack(store=store, registry=registry, now=now, schedule=schedule),
+                kind: stage(store=store, registry=registry, now=now, schedule=schedule)
+                for kind, stage in STAGES.items()
             },
         )  # fmt: skip
         worker.start()

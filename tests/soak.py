@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from connectors.testing.simulator import Fault, FaultKind, Moment
+from connectors.testing.simulator import Fault, FaultKind
 from tests.crash.killing import AFTER, BEFORE, Point, Step
-from tests.crash.matrix import Request, kill_at
+from tests.crash.matrix import Phase, Request, kill_at
 from tests.crash.nursery import Child, Nursery, open_nursery
 from tests.crash.scene import Scene, open_scene
 
@@ -27,8 +27,7 @@ BUSY = 20
 """So many webhooks that are not acknowledged yet keep more from being sent: a slow machine gets no more to do."""
 CALLS = (
     "add_delivery", "claim_deliveries", "settle_dispatch", "claim_jobs", "begin_intent", "refuse_intent", "settle",
-    "extend_leases", "change_budget", "put_fact source", "put_fact connection", "take_lease poll", "take_lease refresh",
-    "drop_lease poll", "drop_lease refresh",
+    "extend_leases", "change_budget", "put_fact", "take_lease", "drop_lease", "save_tokens",
 )  # fmt: skip
 REQUESTS = (
     ("flexprice", "GET /v1/invoices/*"), ("flexprice", "GET /v1/customers/*"), ("flexprice", "PUT /v1/customers"),
@@ -128,7 +127,7 @@ class Round:
             step = Step(rng.choice(CALLS), rng.randint(1, 4))
             point = Point(step, rng.choice([BEFORE, AFTER]))
         elif way < 0.75:
-            request = Request(*rng.choice(REQUESTS), rng.randint(1, 3), rng.choice(list(Moment)))
+            request = Request(*rng.choice(REQUESTS), rng.randint(1, 3), rng.choice(list(Phase)))
         if point is not None:
             self._running[node].kill()
             await self._running[node].ended(within=10)

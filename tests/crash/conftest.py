@@ -7,8 +7,8 @@ import pytest
 
 from tests.crash.nursery import Nursery, open_nursery
 
-MOST = None if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 2
-"""How many calls of each kind are killed around: a few in a quick run, all in a thorough one."""
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+"""Whether the long form is run: all calls of each kind, and not the first alone."""
 
 
 @pytest.fixture

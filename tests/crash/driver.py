@@ -1,4 +1,4 @@
-"""The gateway as a process that dies by its own hand: as `serve`, with a store that kills it at a step."""
+"""The gateway as a process that dies by its own hand: as `serve`, with a store that kills it where an order says so."""
 
 import asyncio
 import os
@@ -6,29 +6,31 @@ import signal
 from pathlib import Path
 from typing import Any, cast
 
+import uvloop
+
 from gateway import logs, settings
 from gateway.app import Gateway
 from storage import Store, store_for
-from tests.crash.killing import KillingStore, Point
+from tests.crash.killing import KillingStore
 
-POINT, RECORD = "LEDGERGATE_TEST_KILL_AT", "LEDGERGATE_TEST_RECORD"
+ORDERS = "LEDGERGATE_TEST_ORDERS"
+"""Names the file where orders lie: one at the start, and one more with each SIGUSR1."""
+SOON = "LEDGERGATE_TEST_SOON"
+"""Set for a process that looks every moment for what needs a person, and not every few seconds."""
 
 
-def main() -> int:
-    """Run until SIGTERM, or until the step at which to die; return the exit code."""
-    asyncio.run(_main())
-    return 0
+def main() -> None:
+    """Run until SIGTERM, or until the step at which to die."""
+    uvloop.run(_main())
 
 
 async def _main() -> None:
-    point, record = os.environ.get(POINT), os.environ.get(RECORD)
     loaded = settings.load()
     logs.configure(loaded.log_format, loaded.log_level)
-    store: Any = KillingStore(
-        store_for(loaded.database_url), point=Point.load(point) if point else None,
-        record=Path(record) if record else None,
-    )  # fmt: skip
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    store: Any = KillingStore(store_for(loaded.database_url), Path(os.environ[ORDERS]))
+    store.obey()
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_signal_handler(signal.SIGUSR1, store.obey)
     async with Gateway(loaded, store=cast("Store", store)):
         await stopping.wait()

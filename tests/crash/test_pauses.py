@@ -3,15 +3,17 @@
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from connectors.testing.simulator import Call, Moment
-from tests.crash.conftest import MOST
-from tests.crash.matrix import Request, each, kind_of, services
+from tests.crash.conftest import THOROUGH
+from tests.crash.matrix import Phase, Request, kind_of
 from tests.crash.nursery import Child, Nursery
 from tests.crash.scene import Scene, open_scene
+from tests.crash.stories_of_customers import Invoiced
 from tests.postgres_setup import NewDatabase
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -36,52 +38,53 @@ def stop_at(scene: Scene, child: Child, request: Request) -> asyncio.Event:
         if kind_of(call) != request.kind:
             return
         counted[moment] += 1
-        if moment is request.moment and counted[moment] == request.number:
+        if moment.value == request.phase.value and counted[moment] == request.number:
             child.kill(signal.SIGSTOP)
             asyncio.get_running_loop().call_later(STOPPED, child.kill, signal.SIGCONT)
             stopped.set()
 
-    services(scene)[request.service].hook = hook
+    scene.services[request.service].hook = hook
     return stopped
 
 
-async def stopped_at(folder: Path, nursery: Nursery, request: Request, *, database: str | None = None) -> bool:
-    """Play the scene with two processes, of which one is stopped at a request for longer than its lease, and check."""
+async def stopped_at_each(folder: Path, nursery: Nursery, database: str | None, requests: Sequence[Request]) -> None:
+    """Stop a process at one request after the other, for longer than its lease; another goes on meanwhile."""
     async with open_scene(folder, nursery, nodes=2, database=database) as scene:
         child = await scene.start()
-        stopped = stop_at(scene, child, request)
-        scene.traffic()
-        async with asyncio.timeout(20):
-            await stopped.wait()
-        await scene.start(node=1)
-        await asyncio.sleep(STOPPED)
-        await scene.finish()
+        for number, request in enumerate(requests):
+            telling = Invoiced(scene, number)
+            await telling.prepare()
+            stopped = stop_at(scene, child, request)
+            scene.begin(telling.play())
+            await scene.until(stopped)
+            other = await scene.start(node=1)
+            await asyncio.sleep(STOPPED)
+            scene.services[request.service].hook = None
+            await scene.finish()
+            await telling.check()
+            await scene.holds()
+            assert await scene.stops(other) == 0
         await scene.check()
-    return True
+
+
+def each(kinds: Sequence[tuple[str, str]]) -> list[Request]:
+    """Return the first request of each kind, when it has arrived and when it was done."""
+    return [Request(service, kind, 1, phase) for service, kind in kinds for phase in (Phase.BEFORE, Phase.AFTER)]
 
 
 async def test_what_a_stopped_process_does_after_it_was_given_up_changes_nothing(
     tmp_path: Path, nursery: Nursery
 ) -> None:
     """It was stopped with a request under way; meanwhile the other process has found out, or made, what was wanted."""
-    kinds = WRITES if MOST is not None else (*WRITES, *READS)
-    chosen = [Request(service, kind, 1, moment) for service, kind in kinds for moment in Moment]
-
-    async def stop(number: int, request: Request) -> bool:
-        return await stopped_at(tmp_path / str(number), nursery, request)
-
-    assert await each(chosen, stop) == []
+    wanted = each((*WRITES, *READS) if THOROUGH else WRITES)
+    halves = wanted[::2], wanted[1::2]
+    await asyncio.gather(
+        *(stopped_at_each(tmp_path / str(n), nursery, None, half) for n, half in enumerate(halves))
+    )  # fmt: skip
 
 
 @pytest.mark.postgres
 async def test_a_node_on_postgres_that_was_stopped_and_given_up_changes_nothing(
     tmp_path: Path, nursery: Nursery, new_database: NewDatabase
 ) -> None:
-    kinds = WRITES[1:] if MOST is not None else (*WRITES, *READS)
-    chosen = [Request(service, kind, 1, moment) for service, kind in kinds for moment in Moment]
-    databases = [await new_database() for _ in chosen]
-
-    async def stop(number: int, request: Request) -> bool:
-        return await stopped_at(tmp_path / str(number), nursery, request, database=databases[number])
-
-    assert await each(chosen, stop) == []
+    await stopped_at_each(tmp_path, nursery, await new_database(), each((*WRITES, *READS) if THOROUGH else WRITES[1:]))

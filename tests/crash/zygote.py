@@ -3,30 +3,43 @@
     {"start": {"env": {…}, "driven": true, "stderr": "…"}}  → {"pid": 123}
     {"poll": 123}                                           → {"status": null | -9 | 0 | …}
 
-A child is the whole program from `main` on, with its own loop, threads and files; only the second that its imports take
-is saved, of which a matrix of kills needs hundreds.
+A child is the whole program from `serve` on, with its own loop, threads and files; only the second that its imports
+take is saved, and what a first webhook costs more than others, of which a matrix of kills needs hundreds.
 """
 
+import asyncio
+import gc
 import json
 import os
 import sys
+import tempfile
+import threading
 import traceback
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
+import gateway.alerts.watching
 import gateway.app
-import gateway.cli.serving
+import gateway.pipeline.polling
 import tests.crash.driver
+from gateway import logs
 from gateway.budget import Budget
-from gateway.cli import main
+from gateway.cli.serving import serve as serve_gateway
 from gateway.plugins import connector_plugins, source_plugins
+from gateway.settings import LogFormat, LogLevel
+from tests.crash.driver import SOON
+from tests.harness import open_rig
 
 __all__ = ["gateway", "uvloop"]
 
+SOON_SECONDS = 0.2
+
 
 def _quicken() -> None:
-    """Let no provider's rate per second slow the kills down; what happens is the same, only sooner."""
+    """Let the kills wait neither for a provider's rate per second nor for minutes that a dead process holds a turn."""
     made = Budget.__init__
 
     def quick(self: Budget, *args: Any, **named: Any) -> None:
@@ -34,6 +47,17 @@ def _quicken() -> None:
         self.windows = ()
 
     Budget.__init__ = quick  # type: ignore[method-assign]
+    gateway.pipeline.polling.LEASE = gateway.alerts.watching.LEASE = timedelta(seconds=1)
+
+
+async def _warm(folder: Path) -> None:
+    """Take one invoice through a gateway: what is made at the first use is there in every child."""
+    async with open_rig(folder) as rig:
+        await rig.add_flexprice()
+        await rig.add_nomod(invoices=True)
+        await rig.add_quickbooks(invoices=True)
+        await rig.finalize(rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")["id"])
+        await rig.finish()
 
 
 def _child(order: dict[str, Any]) -> None:
@@ -45,7 +69,13 @@ def _child(order: dict[str, Any]) -> None:
         os.dup2(log, 1)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ.update(order["env"])
-        code = tests.crash.driver.main() if order.get("driven") else main(["serve"])
+        if SOON in os.environ:
+            gateway.alerts.watching.TURN_SECONDS = SOON_SECONDS
+        if order.get("driven"):
+            tests.crash.driver.main()
+        else:
+            serve_gateway()
+        code = 0
     except BaseException:  # noqa: BLE001 - the child ends here, whatever it was
         traceback.print_exc()
         sys.stderr.flush()
@@ -67,6 +97,12 @@ def serve() -> None:
     for plugins in (connector_plugins(), source_plugins()):
         for name in plugins.names():
             plugins.load(name)
+    logs.configure(LogFormat.JSON, LogLevel.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_warm(Path(folder)))
+    assert threading.active_count() == 1, "a fork takes no other thread along"
+    gc.collect()
+    gc.freeze()  # so that no child copies all pages when it looks for garbage
     for line in sys.stdin:
         order = json.loads(line)
         if "start" in order:
