@@ -47,6 +47,28 @@ async def test_a_record_that_is_gone_becomes_a_review_and_a_new_one_where_a_pers
     assert [mapping.provider_entity_id] == list(rig.nomod.customers) != [record]
 
 
+async def test_a_givers_record_that_is_gone_becomes_a_review_too_and_the_next_gift_brings_a_new_one(rig: Rig) -> None:
+    """What the scan has found comes of no delivery, which is where givers are read from else."""
+    await rig.add_nomod()
+    await rig.add_tithely()
+    jane = {"donor_id": "user_7", "first_name": "Jane", "last_name": "Doe", "email": "jane@example.org"}
+    await rig.give(**jane)
+    await rig.finish()
+    [record] = rig.nomod.customers
+    rig.nomod.remove(record)
+    assert await scan(rig, NOMOD) == (1, 1, 0)
+    review = await rig.open_review()
+    assert (review.kind, review.entity_id) == ("stale", "user_7")
+    await rig.resolve("ignore")
+    await rig.give(**jane)
+    await rig.finish()
+    again = await rig.open_review()
+    assert (again.kind, again.job_id != review.job_id) == ("stale", True)
+    await rig.resolve("create")
+    await rig.finish()
+    assert [await rig.linked("user_7")] == list(rig.nomod.customers) != [record]
+
+
 async def test_a_merged_customer_of_quickbooks_is_noticed(rig: Rig) -> None:
     """The losing id answers 610; a person links the survivor."""
     await rig.add_quickbooks()
