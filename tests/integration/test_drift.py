@@ -1,6 +1,7 @@
 """Linked records that die at the provider: found by a scan, put before a person, settled as decided."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ async def test_a_givers_record_that_is_gone_becomes_a_review_too_and_the_next_gi
     """What the scan has found comes of no delivery, which is where givers are read from else."""
     await rig.add_nomod()
     await rig.add_tithely()
-    jane = {"donor_id": "user_7", "first_name": "Jane", "last_name": "Doe", "email": "jane@example.org"}
+    jane: dict[str, Any] = {"donor_id": "user_7", "first_name": "Jane", "last_name": "Doe", "email": "jane@example.org"}
     await rig.give(**jane)
     await rig.finish()
     [record] = rig.nomod.customers
