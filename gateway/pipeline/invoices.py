@@ -34,7 +34,7 @@ from gateway.pipeline.settling import Result
 from gateway.pipeline.work import CUSTOMER, Work
 from gateway.sources.base import Dropped, Event, Trigger
 from storage import Store
-from storage.records import EntityMapping, Intent, MappingKey, MappingStatus, NewJob
+from storage.records import EntityMapping, Intent, MappingKey, MappingStatus, NewJob, ReviewStatus
 
 NOT_OFFERED = "gateway.not_offered"
 """The fact of a connection whose account has answered that it has no API for invoices."""
@@ -219,10 +219,8 @@ class EnsureInvoice(Ensure):
 
     async def __call__(self, work: Work) -> Result:
         """Run one attempt. An account without invoices ends it as ignored; a customer that is gone is looked at."""
-        if await GiftDays(self.store, self.now).is_led_by_another(work):
-            return wait_for_equal(attempts=work.claimed.job.attempts, now=self.now(), seconds=FOLLOWING_SECONDS)
         try:
-            result = await super().__call__(work)
+            result = await self._beside_others(work) or await super().__call__(work)
             if result.link is not None:
                 await self._tell(work, "")
             return result
@@ -240,6 +238,26 @@ class EnsureInvoice(Ensure):
             return await self._customer_gone(work, error, None)
         except CustomerNotLinkedError as error:
             return self._waiting(work, failed(work, error, schedule=self.schedule, now=self.now(), spread=0.0))
+
+    async def _beside_others(self, work: Work) -> Result | None:
+        """Return how the attempt ends where another job sees to the same document; None where it goes on."""
+        if await GiftDays(self.store, self.now).is_led_by_another(work):
+            return wait_for_equal(attempts=work.claimed.job.attempts, now=self.now(), seconds=FOLLOWING_SECONDS)
+        if await self._is_asked_about(work):
+            return ignored("a person is asked about this invoice already, for another event")
+        return None
+
+    async def _is_asked_about(self, work: Work) -> bool:
+        """Whether another event about the same invoice has led to a question: what was made may not be visible yet."""
+        claimed, job = work.claimed, work.claimed.job
+        linked = claimed.mapping is not None and claimed.mapping.status is MappingStatus.LINKED
+        again = work.payload.get("trigger", Trigger.INVOICE_FINALIZED) == Trigger.INVOICE_FINALIZED
+        if linked or claimed.intent is not None or work.decision is not None or not again:
+            return False
+        page = await self.store.list_reviews(
+            status=ReviewStatus.OPEN, entity_id=job.entity_id, connection=job.connection, source=job.source, limit=200
+        )
+        return any(each.entity_type == INVOICE and each.job_id != job.job_id for each in page.items)
 
     async def event_of(self, work: Work) -> Event:
         """Return an event that stands for the invoice: the webhook was the customer's. A gift is its own delivery."""

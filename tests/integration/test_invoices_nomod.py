@@ -87,6 +87,17 @@ async def test_an_account_that_adds_tax_of_its_own_is_noticed_and_a_person_adopt
     assert (mapping.provider_entity_id, mapping.origin) == (made, "operator")
 
 
+async def test_another_event_about_an_invoice_that_a_person_is_asked_about_makes_no_second_one(rig: Rig) -> None:
+    """The first one is there, over another sum, and no look-up may show it yet."""
+    rig.nomod.account_tax, rig.nomod.search_lag = Decimal(5), 3600.0
+    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
+    await rig.finish()
+    await rig.announce(next(iter(rig.flexprice.invoices)))
+    await rig.finish()
+    assert (await rig.open_review()).kind == "amount_differs"
+    assert len(rig.nomod.invoices) == 1
+
+
 async def test_a_platform_whose_parts_do_not_come_to_its_total_is_put_before_a_person(rig: Rig) -> None:
     ada = rig.flexprice.add_customer(**ADA)
     await rig.finalize(ada["id"], total="1499.99", amount_due="1499.99")
