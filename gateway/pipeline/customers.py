@@ -16,7 +16,7 @@ from gateway.pipeline.settling import Result
 from gateway.pipeline.snapshots import decision_in, from_snapshot, guards, shown, to_snapshot
 from gateway.pipeline.work import Work
 from gateway.sources.base import Confirmed, Dropped, Event, Trigger
-from storage.records import JobStatus, NewJob
+from storage.records import JobStatus, MappingStatus, NewJob
 
 
 class CustomerEntity(Entity[Customer, Candidate]):
@@ -46,9 +46,11 @@ class CustomerEntity(Entity[Customer, Candidate]):
         )  # fmt: skip
 
     def done_once(self, work: Work) -> bool:
-        """Whether no invoice follows: one that is finalized again may have another sum by now."""
+        """Whether no invoice follows: one that is finalized again may have another sum by now. No customer is made."""
         finalized = work.payload.get("trigger", Trigger.INVOICE_FINALIZED) == Trigger.INVOICE_FINALIZED
-        return not (finalized and work.books_invoices)
+        mapping = work.claimed.mapping
+        linked = mapping is not None and mapping.status is MappingStatus.LINKED
+        return not (finalized and linked and work.books_invoices)
 
     async def read(self, work: Work, event: Event, *, adopting: bool) -> Customer:
         """Read the customer from the platform."""

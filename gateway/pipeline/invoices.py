@@ -65,8 +65,10 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
         return None
 
     def done_once(self, work: Work) -> bool:
-        """Whether it is a gift: of an invoice the platform may have another sum by now."""
-        return work.payload.get("trigger") == Trigger.TRANSACTION
+        """Whether it is a gift, or linked to nothing: of an invoice the platform may have another sum by now."""
+        mapping = work.claimed.mapping
+        linked = mapping is not None and mapping.status is MappingStatus.LINKED
+        return not linked or work.payload.get("trigger") == Trigger.TRANSACTION
 
     def changed(self, work: Work) -> Ask | None:
         """Compare the platform's sum with the one that was made; one that a person has linked is as that person saw it.
