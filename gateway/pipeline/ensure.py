@@ -10,6 +10,7 @@ match             adopt, create, or ask a person (matching.py, invoice_matching.
 create            the intent is committed before the first byte (creating.py)
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +18,16 @@ from gateway.pipeline.creating import wait_for_equal
 from gateway.pipeline.customers import CustomerEntity
 from gateway.pipeline.entities import ignored
 from gateway.pipeline.lines import Lines
-from gateway.pipeline.matching import Adopt, Ask, Create
+from gateway.pipeline.matching import Adopt, Ask, Create, Decision
 from gateway.pipeline.recovery import Recovering
 from gateway.pipeline.settling import Result
 from gateway.pipeline.snapshots import decision_in
-from gateway.pipeline.work import Work
+from gateway.pipeline.work import CUSTOMER, Work
 from gateway.sources.base import Event, Trigger
 from storage.records import EntityMapping, Intent, JobStatus, MappingStatus, Review, ReviewStatus
 
+ASKED = 5
+"""How many earlier questions are looked at."""
 LINE_SECONDS = (0.3, 2.0)
 """How long a job stays away from a line that is full: it costs no request to come again."""
 
@@ -82,8 +85,10 @@ class Ensure(Recovering):
         candidates = await self.entity.find(work, subject)
         if named is not None:
             candidates = [*(c for c in candidates if c.provider_entity_id != named.provider_entity_id), named]
-        taken = await self.taken(work, [c.provider_entity_id for c in candidates])
-        decision = self.entity.match(work, subject, candidates, taken)
+        decision = await self._match(work, subject, candidates)
+        if isinstance(decision, Create) and self.entity.entity_type != CUSTOMER:
+            unseen = await self._asked_about(work, candidates)
+            decision = await self._match(work, subject, [*candidates, *unseen]) if unseen else decision
         match decision:
             case Adopt():
                 return await self.adopt(work, decision, subject=subject, searched_since=searched_since)
@@ -97,6 +102,25 @@ class Ensure(Recovering):
                     work, subject, decision, searched_since=searched_since, replaces=replaces, replaces_result="absent",
                     variant=self.entity.next_variant(work, candidates),
                 )  # fmt: skip
+
+    async def _match(self, work: Work, subject: Any, candidates: Sequence[Any]) -> Decision:
+        taken = await self.taken(work, [c.provider_entity_id for c in candidates])
+        return self.entity.match(work, subject, candidates, taken)
+
+    async def _asked_about(self, work: Work, found: Sequence[Any]) -> list[Any]:
+        """Return what was made here with another sum, was asked about, and is shown by no look-up yet."""
+        job, shown = work.claimed.job, {c.provider_entity_id for c in found}
+        page = await self.store.list_reviews(
+            source=job.source, entity_id=job.entity_id, connection=job.connection, kind="amount_differs", limit=ASKED
+        )
+        records = [
+            str(each["provider_entity_id"])
+            for review in page.items
+            if review.entity_type == self.entity.entity_type and review.decision != "create"
+            for each in (review.candidates if isinstance(review.candidates, list) else ())
+        ]
+        known = [await self.entity.get(work, record) for record in dict.fromkeys(records) if record not in shown]
+        return [each for each in known if each is not None]
 
     async def event_of(self, work: Work) -> Event:
         """Return the event again: from what the job was queued with, or the delivery where more is needed."""

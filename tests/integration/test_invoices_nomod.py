@@ -7,8 +7,9 @@ import pytest
 
 from connectors.testing.simulator import Fault, FaultKind
 from gateway.sandbox.flexprice_bills import Line
-from storage.records import DeliveryStatus, MappingStatus
+from storage.records import DeliveryStatus, MappingStatus, ReviewStatus
 from tests.harness import NOMOD, Rig
+from tests.invariants import every
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 INVOICES, POST = "GET /v1/invoices", "POST /v1/invoices"
@@ -288,3 +289,16 @@ async def test_the_api_shows_invoices_and_their_reviews(rig: Rig) -> None:
     [mapping] = (await rig.api("GET", "/api/v1/mappings?entity_type=invoice"))[1]["items"]
     assert (mapping["provider_entity_id"], mapping["status"], mapping["origin"]) == (made, "linked", "operator")
     assert mapping["details"]["url"] == rig.nomod.invoices[made]["url"]
+
+
+async def test_another_sum_is_asked_about_once_and_made_once_though_no_list_shows_it_yet(rig: Rig) -> None:
+    """The second event finds nothing, and knows what the first has made from the question about it."""
+    rig.nomod.account_tax, rig.nomod.search_lag = Decimal(5), 400.0
+    ada = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")
+    invoice = rig.flexprice.add_invoice(ada["id"])
+    for _ in range(2):
+        await rig.announce(invoice["id"])
+        await rig.live(5)
+    assert len(rig.nomod.invoices) == 1
+    reviews = await every(rig.store.list_reviews, status=ReviewStatus.OPEN)
+    assert {each.candidates[0]["provider_entity_id"] for each in reviews} == set(rig.nomod.invoices)
