@@ -319,10 +319,12 @@ class Scene(Configuring):
 
         `patience` is for how many seconds nothing may end: a busy machine is given its time.
         """
-        deadline, least = time.monotonic() + patience, float("inf")
+        deadline, before = time.monotonic() + patience, set[str]()
         while waiting := await self._waiting():
-            if len(waiting) < least:
-                deadline, least = time.monotonic() + patience, len(waiting)
+            left = {_name(each) for each in waiting}
+            if before - left:  # what follows from it may be more
+                deadline = time.monotonic() + patience
+            before = left
             assert time.monotonic() < deadline, f"still waiting: {waiting}"
             await self._operator.turn()
             await self._moved()
@@ -427,3 +429,9 @@ async def open_scene(
         yield scene
     finally:
         await scene.close()
+
+
+def _name(waiting: Any) -> str:
+    """Return what tells one thing that waits from another."""
+    names = ("job_id", "review_id", "delivery_id")
+    return next((str(getattr(waiting, name)) for name in names if hasattr(waiting, name)), str(waiting))
