@@ -39,7 +39,9 @@ async def judge(rig: Rig, made: Made) -> None:
     await _all_done(rig)
     await looked(rig, SOURCE, ahead=120)  # what was never announced is found
     await _all_done(rig)
-    await rig.check(all_linked=True, doubled_on_purpose=await _given_away(rig, made.unlinked))
+    forgotten = {customer for customer, _ in made.unlinked}
+    given_away = await _given_away(rig, made.unlinked)
+    await rig.check(all_linked=True, doubled_on_purpose=given_away, forgotten=forgotten)
     await check_money(rig.store, rig.world(), charges=made.charges)
     await check_voids(rig.store, rig.world(), voids=made.voids)
     if made.given is not None:
@@ -48,7 +50,7 @@ async def judge(rig: Rig, made: Made) -> None:
     for customer in made.customers:
         assert rig.flexprice.customers[customer]["metadata"]["plan"] == "gold", "a key of somebody else's is gone"
     if not made.clock_was_wrong:
-        await _check_nobody_is_missing(rig)
+        await _check_nobody_is_missing(rig, forgotten)
 
 
 async def _given_away(rig: Rig, unlinked: Collection[tuple[str, str]]) -> set[str]:
@@ -69,9 +71,13 @@ async def _all_done(rig: Rig) -> None:
     await rig.finish(patience=PATIENCE)
 
 
-async def _check_nobody_is_missing(rig: Rig) -> None:
-    """Every customer with a valid invoice is linked everywhere, whether or not a webhook has told of it."""
-    final = [one for one in rig.flexprice.invoices.values() if one["invoice_status"] == "FINALIZED"]
+async def _check_nobody_is_missing(rig: Rig, forgotten: Collection[str]) -> None:
+    """Every customer with a valid invoice is linked everywhere, whether or not a webhook has told of it.
+
+    One whose link a person has forgotten is, once a valid invoice comes after that.
+    """
+    invoices = [one for one in rig.flexprice.invoices.values() if one["customer_id"] not in forgotten]
+    final = [one for one in invoices if one["invoice_status"] == "FINALIZED"]
     for connection in (NOMOD, QUICKBOOKS):
         expected = {str(invoice["customer_id"]) for invoice in final}
         missing = {customer for customer in expected if await rig.linked(customer, connection) is None}
