@@ -93,11 +93,13 @@ def _check_made_once(provider: str, made: Iterable[tuple[str, list[str]]], on_pu
 
 def _check_records(world: World, linked: Iterable[EntityMapping]) -> None:
     """Every link leads to a record that the provider has, and to one that no other customer is linked to."""
-    holders: dict[tuple[str, str], str] = {}
+    holders: dict[tuple[str, str, str], str] = {}  # QuickBooks numbers each kind of record by itself
     for mapping in linked:
         record = mapping.provider_entity_id or ""
         assert record in _there(world, mapping), f"a mapping leads nowhere: {mapping}"
-        other = holders.setdefault((mapping.connection, record), f"{mapping.source}:{mapping.entity_id}")
+        other = holders.setdefault(
+            (mapping.connection, mapping.entity_type, record), f"{mapping.source}:{mapping.entity_id}"
+        )
         assert mapping.shared or other == f"{mapping.source}:{mapping.entity_id}", f"one record for two: {mapping}"
 
 
