@@ -20,7 +20,8 @@ from tests.conftest import SEED
 from tests.harness import ADMIN_KEY, Rig
 from tests.integration.api_setup import PROBLEM, Callers, callers
 
-EXAMPLES = 40 if settings.get_current_profile_name() == "thorough" else 6
+THOROUGH = 40
+EXAMPLES = THOROUGH if settings.get_current_profile_name() == "thorough" else 6
 """Requests to each operation."""
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 SKIPPED = {
@@ -196,4 +197,4 @@ async def test_a_description_that_is_wrong_would_be_found(
 ) -> None:
     spec = await spec_of(who)
     spec["paths"] = {path: {method: {**spec["paths"][path][method], **change}}}
-    assert await asyncio.to_thread(failures, rig.gateway.url, spec, EXAMPLES)
+    assert await asyncio.to_thread(failures, rig.gateway.url, spec, THOROUGH)
