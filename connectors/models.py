@@ -82,7 +82,8 @@ class CreateIntent:
 
     `key` is the same for every try of one create: pass it on where the provider has an idempotency key (36 characters).
     `variant` counts the names tried: it grows only when the name before is proven to be held by somebody else.
-    `epoch` grows when a linked record has died and a new one is wanted. `started_at` is when this create began.
+    `epoch` grows when a linked record has died and a new one is wanted. `started_at` is when this create began, and
+    `repeated` whether it may have been sent before.
     """
 
     key: str
@@ -90,6 +91,7 @@ class CreateIntent:
     epoch: int = 0
     attempt: int = 1
     started_at: datetime
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

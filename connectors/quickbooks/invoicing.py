@@ -47,7 +47,8 @@ TAXED, UNTAXED = "TAX", "NON"
 """The two codes that lines have in the United States."""
 EXCLUDED, NOT_APPLICABLE = "TaxExcluded", "NotApplicable"
 REPEATED = timedelta(seconds=1.5)
-"""A create that began so long ago has been sent before, or loses nothing by looking once more."""
+"""How old a create is before it is repeated, so that look-ups show what its first sending has made; one that is as old
+loses nothing by looking once more."""
 ANYBODY = "1"
 """Whom to ask for where a document has no customer: any answer proves that the company answers."""
 _VOIDS = 3
@@ -164,8 +165,11 @@ class Invoicing:
         The request id alone would do, if Intuit said for how long it remembers one: two invoices with one number are
         no error to QuickBooks, as two customers with one name are.
         """
-        if self._host.now() - intent.started_at < REPEATED:
+        young = (intent.started_at + REPEATED - self._host.now()).total_seconds()
+        if young > 0 and not intent.repeated:
             return None
+        if young > 0:
+            await self._host.sleep(young)
         found = await self.find(invoice, customer_record, intent)
         return next((each for each in found if each.marker == invoice.reference), None)
 

@@ -82,7 +82,7 @@ class Creating(Linking):
         before, ours = intent.started_at + FRESH, IN_TIME.get()
         asked = IN_TIME.set(lambda: (again or self.now() <= before) and (ours is None or ours()))
         try:
-            made = await self.entity.create(work, subject, as_create_intent(intent))
+            made = await self.entity.create(work, subject, as_create_intent(intent, repeated=again))
         except DuplicateRefusedError as error:
             if not again:
                 refused_at = self.now()
@@ -147,11 +147,11 @@ def wait_for_equal(*, attempts: int, now: datetime, seconds: tuple[float, float]
     )  # fmt: skip
 
 
-def as_create_intent(intent: Intent) -> CreateIntent:
+def as_create_intent(intent: Intent, *, repeated: bool = False) -> CreateIntent:
     """Return the intent as connectors see it."""
     return CreateIntent(
         key=intent.idempotency_key, variant=intent.variant, epoch=intent.epoch, attempt=intent.attempt,
-        started_at=intent.started_at,
+        started_at=intent.started_at, repeated=repeated,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from connectors.testing.simulator import Fault, FaultKind
+from gateway import keys
 from storage.records import DeliveryStatus, MappingStatus
 from tests.harness import QUICKBOOKS, Rig
 from tests.integration.invoices_in_quickbooks import ADA, CREATE, PLAN, D, bill, booked, configure, ended, failure, made
@@ -66,6 +67,20 @@ async def test_a_lost_answer_makes_no_second_invoice(
     assert len(rig.intuit.invoices) == 1
     [mapping] = await rig.mappings(entity_type="invoice", status=MappingStatus.LINKED)
     assert mapping.origin == "created"
+
+
+async def test_a_create_that_is_repeated_at_once_looks_for_what_its_first_sending_has_made(rig: Rig) -> None:
+    """A gateway that is started again within the second, at an Intuit that shows late and remembers no request id."""
+    rig.intuit.quirks.requestid_mode, rig.intuit.quirks.query_lag = "off", 0.5
+    await rig.add_quickbooks(invoices=True)
+    rig.intuit.faults.add(Fault(kind=FaultKind.HANG_AFTER, route=CREATE, seconds=60))
+    await bill(rig)
+    await rig.until(lambda: rig.intuit.invoices)
+    await rig.gateway.app[keys.WORKER].stop(grace=0)
+    await rig.restart()
+    await rig.finish()
+    await rig.check(all_linked=True)
+    assert len(rig.intuit.invoices) == 1
 
 
 async def test_an_invoice_whose_answer_was_lost_is_known_by_its_mark_under_another_number(rig: Rig) -> None:
