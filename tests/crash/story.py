@@ -55,8 +55,12 @@ class Story(ABC):
         await self.scene.order(child, point=point, record=record)
         if begun is not None:
             begun(child)
-        self.scene.begin(self.play())
+        self.begin(child)
         return child
+
+    def begin(self, child: Child) -> None:
+        """Set it off, once the process has its order."""
+        self.scene.begin(self.play())
 
     async def died(self, child: Child) -> bool:
         """Wait until the process has died, or all is done; return whether it has died."""
@@ -135,16 +139,9 @@ class Stopping(Story):
     async def play(self) -> None:
         """Nothing comes in."""
 
-    async def tell(
-        self, child: Child, *, point: Point | None = None, record: Path | None = None,
-        begun: Callable[[Child], None] | None = None,
-    ) -> Child:  # fmt: skip
+    def begin(self, child: Child) -> None:
         """Tell the living process to stop."""
-        await self.scene.order(child, point=point, record=record)
-        if begun is not None:
-            begun(child)
         child.kill(signal.SIGTERM)
-        return child
 
     async def died(self, child: Child) -> bool:
         """Wait for its end; return whether it was killed on the way."""
