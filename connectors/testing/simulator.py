@@ -13,6 +13,7 @@ from typing import Self
 from aiohttp import hdrs, web
 
 from connectors.testing.faults import DOES_THE_WORK, Fault, FaultKind, FaultPlan
+from connectors.testing.ports import ReservedPort
 
 __all__ = ["DOES_THE_WORK", "Call", "Fault", "FaultKind", "FaultPlan", "Hook", "Moment", "Simulator"]
 
@@ -70,6 +71,7 @@ class Simulator:
         self.faults = FaultPlan()
         self.hook: Hook | None = None
         self._host, self._port = host, port
+        self._reserved: ReservedPort | None = None
         self._runner: web.AppRunner | None = None
         self._numbers = itertools.count(1)
 
@@ -85,9 +87,12 @@ class Simulator:
         return f"http://{self._host}:{self._port}"
 
     async def start(self) -> Self:
-        """Listen. The port chosen is kept over `stop` and `start`, so that a service can go down and come back."""
+        """Listen. A port that was chosen here stays this service's while it is down, so that it can come back."""
         if self._runner is not None:
             raise RuntimeError("the simulator was started already")
+        if not self._port:
+            self._reserved = ReservedPort(self._host)
+            self._port = self._reserved.number
         app = web.Application(middlewares=[self._serve], client_max_size=64 * 1024 * 1024)
         app.add_routes(list(self.routes()))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
@@ -98,8 +103,6 @@ class Simulator:
             await runner.cleanup()
             raise
         self._runner = runner
-        if not self._port:
-            self._port = runner.addresses[0][1]
         return self
 
     async def stop(self) -> None:

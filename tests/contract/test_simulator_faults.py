@@ -1,6 +1,7 @@
 """What each planned fault looks like to a caller, and that the ledger says whether the service did its work."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterable
 
 import aiohttp
@@ -231,6 +232,13 @@ async def test_a_service_that_goes_down_comes_back_on_the_same_port_with_its_sta
     assert service.url == address
     await post(client, service)
     assert service.done == 2
+
+
+async def test_nobody_gets_the_port_of_a_service_that_is_down(service: Counter) -> None:
+    await service.stop()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", int(service.url.rpartition(":")[2])))
+    await service.start()
 
 
 async def test_only_the_latest_calls_are_kept(service: Counter, client: aiohttp.ClientSession) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from pydantic import SecretStr
 
+from connectors.testing.ports import ReservedPort
 from connectors.testing.quickbooks import QuickBooksSimulator
 from connectors.testing.simulator import Simulator
 from gateway.app import Gateway
@@ -32,7 +33,6 @@ from tests.crash.nursery import KILLED, Child, Nursery
 from tests.crash.operator import Operator
 from tests.invariants import World, check_invariants, check_secrecy, every
 from tests.ledgers import LedgerNomod
-from tests.ports import ReservedPort
 
 ADMIN_KEY = "admin-key-of-the-crash-tests"
 SECRET_KEY = "secret-key-of-the-crash-tests-000"

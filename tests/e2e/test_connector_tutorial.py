@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from connectors.testing.ports import ReservedPort
 from tests.e2e.places import ROOT, Place
-from tests.ports import ReservedPort
 
 PAGE = (ROOT / "docs" / "connectors.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from typing import Any
 import aiohttp
 
 from connectors.testing.nomod import NomodSimulator
+from connectors.testing.ports import ReservedPort
 from gateway.sandbox.flexprice import FlexpriceSimulator
 from gateway.sources.signing import new_secret, sign
 
@@ -49,14 +49,13 @@ class Process:
         self.flexprice, self.nomod = flexprice, nomod
         self.secret = new_secret()
         self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._port = ReservedPort()
+        self.url = f"http://127.0.0.1:{self._port.number}"
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self._environment = {
-            **kept, "LEDGERGATE_DATABASE_URL": f"sqlite:///{folder / 'gateway.db'}", "LEDGERGATE_PORT": str(self._port),
-            "LEDGERGATE_ADMIN_KEY": ADMIN_KEY, "LEDGERGATE_ALLOW_PRIVATE_ADDRESSES": "true",
+            **kept, "LEDGERGATE_DATABASE_URL": f"sqlite:///{folder / 'gateway.db'}",
+            "LEDGERGATE_PORT": str(self._port.number), "LEDGERGATE_ADMIN_KEY": ADMIN_KEY,
+            "LEDGERGATE_ALLOW_PRIVATE_ADDRESSES": "true",
             "LEDGERGATE_RETRY_SCHEDULE": "0.2,0.5,1,2", "LEDGERGATE_LEASE_SECONDS": "1",
             "FLEXPRICE_WEBHOOK_SECRET": self.secret, "FLEXPRICE_API_KEY": flexprice.api_key,
             "NOMOD_API_KEY": nomod.api_key,

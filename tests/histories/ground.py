@@ -15,6 +15,7 @@ import uvloop
 from aiohttp import web
 from pydantic import SecretStr
 
+from connectors.testing.ports import ReservedPort
 from connectors.testing.quickbooks_oauth import Chain
 from gateway.app import Gateway
 from gateway.web.server import Runner
@@ -23,7 +24,6 @@ from tests.configuring import SOURCE
 from tests.harness import Ports, Rig
 from tests.integration.payment_setup import add_quickbooks_events
 from tests.integration.polling_setup import begun, wake
-from tests.ports import ReservedPort
 
 T = TypeVar("T")
 SECRET_KEY = SecretStr("secret-key-of-the-histories-0000")

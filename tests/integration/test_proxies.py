@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from connectors.testing.ports import ReservedPort
 from gateway.sources.signing import sign
 from tests.harness import SOURCE, Rig, open_rig
 
@@ -74,12 +75,6 @@ def certificate(folder: Path) -> tuple[Path, Path, ssl.SSLContext]:
     return chain, private, ssl.create_default_context(cafile=str(chain))
 
 
-def two_ports() -> tuple[int, int]:
-    """Return two ports on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
-
-
 def nginx(folder: Path, *, gateway: int, tls: int, plain: int, chain: Path, private: Path) -> list[str]:
     """Write nginx's configuration around ours; return the command that runs it."""
     text = (PROXY / "nginx.conf").read_text("utf-8")
@@ -117,7 +112,8 @@ def caddy(folder: Path, *, gateway: int, tls: int, plain: int, chain: Path, priv
 async def front(kind: str, rig: Rig, folder: Path) -> AsyncIterator[Front]:
     """Run a proxy before the gateway until the context ends."""
     chain, private, trusting = certificate(folder)
-    tls, plain = two_ports()
+    reserved = ReservedPort(), ReservedPort()
+    tls, plain = (port.number for port in reserved)
     command = {"nginx": nginx, "caddy": caddy}[kind](
         folder, gateway=rig.gateway.port, tls=tls, plain=plain, chain=chain, private=private
     )
