@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 OFTEN_BYTES = 4 * 1024 * 1024
 """Written by estimate, then the log is copied."""
-LONG_PAGES = 2000
-"""Pages in the log, all copied but the last few, then the writer begins it anew."""
-PAGES_NET = 16_000
+LONG_PAGES = 16_000
+"""Pages in the log, 64 MB, all copied but the last few, then the writer begins it anew: two or three flushes, for which
+all webhooks wait. At 2,000 pages that was often enough to be felt at the 99th percentile."""
+PAGES_NET = 32_000
 """Pages at which SQLite copies by itself, should this thread have ended."""
 
 _COPY = "PRAGMA wal_checkpoint(PASSIVE)"
@@ -60,7 +61,9 @@ class Checkpoints:
             self._wanted.clear()
             if self._ended:
                 break
-            self._long = _copy(connection) >= LONG_PAGES
+            if _copy(connection) >= LONG_PAGES:
+                _copy(connection)  # what has come meanwhile, so that next to nothing is left for the writer
+                self._long = True
         connection.close()
 
 

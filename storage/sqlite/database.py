@@ -175,9 +175,9 @@ class Database:
             if batch:
                 changed = self._process(connection, batch)
                 told = changed and not all(item.quiet for item in batch)
-                self._answer(batch, told=told)
-                if told:
+                if told:  # before the answer, which wakes the event loop: then each call here would wait for it
                     self._outside.bell.ring()
+                self._answer(batch, told=told)
                 if changed:
                     checkpoints.wrote(connection, sum(map(_size, batch)))
         checkpoints.stop()

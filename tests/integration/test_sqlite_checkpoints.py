@@ -29,6 +29,7 @@ def length(path: Path) -> int:
 async def test_the_log_stays_short_while_much_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some 48 MB in a row, with SQLite's own checkpoints out of reach: the log is begun anew again and again."""
     monkeypatch.setattr("storage.sqlite.connection.PAGES_NET", 1_000_000)
+    monkeypatch.setattr(checkpoints, "LONG_PAGES", 2_000)
     path = tmp_path / "store.db"
     store = SqliteStore(path)
     await store.open()
