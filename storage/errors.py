@@ -79,6 +79,15 @@ class GuardBusyError(StorageError):
     resolution = "Nothing: the job looks again in a moment."
 
 
+class RecordMovedError(StorageError):
+    """The mapping is about another record by now, or gone: what was to be written concerns the one before."""
+
+    code = "record_moved"
+    title = "Linked to another record meanwhile"
+    cause = "A person, or another job, has linked or unlinked the record while this job was at work."
+    resolution = "Nothing: the job starts again at once, from how things stand now."
+
+
 class CursorInvalidError(StorageError):
     """The cursor was not made by this list."""
 

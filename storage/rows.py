@@ -123,6 +123,7 @@ def mapping(row: Row) -> EntityMapping:
         shared=bool(row["shared"]),
         epoch=row["epoch"],
         details=scalars.loads(row["details"]),
+        notes=scalars.loads(row["notes"]) or {},
         synced_at=scalars.moment_or_none(row["synced_at"]),
         written_back_at=scalars.moment_or_none(row["written_back_at"]),
         created_at=scalars.moment(row["created_at"]),

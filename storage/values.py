@@ -9,6 +9,7 @@ from storage.records import (
     ChannelRow,
     CircuitRow,
     ConnectionRow,
+    Held,
     Job,
     KeyRow,
     Link,
@@ -17,12 +18,13 @@ from storage.records import (
     NewIntent,
     NewJob,
     NewReview,
+    Note,
     Rejection,
     SeenCustomer,
     Settlement,
     SourceRow,
 )
-from storage.scalars import dumps, micros, micros_or_none
+from storage.scalars import dumps, loads, micros, micros_or_none
 
 Values = tuple[Any, ...]
 _MICROSECOND = timedelta(microseconds=1)
@@ -72,6 +74,16 @@ def link(new: Link, *, now: datetime) -> Values:
         *key(new.key), new.connector, new.tenant_id, new.environment_id, new.provider_entity_id, new.origin, new.why,
         int(new.shared), dumps(new.details), at, at, at,
     )  # fmt: skip
+
+
+def noted(known: str | None, new: Note) -> str | None:
+    """Return the column `notes` as it is with what is noted: one name replaces itself alone."""
+    return dumps({**(loads(known) or {}), **new.notes} or None)
+
+
+def held(about: Held) -> tuple[str, str, str, str, str]:
+    """source, entity_type, entity_id, connection, record."""
+    return *key(about.key), about.provider_entity_id
 
 
 def intent(new: NewIntent, *, idempotency_key: str, epoch: int, attempt: int) -> Values:

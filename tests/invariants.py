@@ -130,7 +130,7 @@ def _check_invoices(world: World, linked: Iterable[EntityMapping], on_purpose: C
         ours = world.flexprice.invoices.get(mapping.entity_id)
         if mapping.entity_type != "invoice" or mapping.origin == "operator" or not ours:
             continue
-        void = isinstance(mapping.details, dict) and "voided_at" in mapping.details
+        void = "voided_at" in mapping.notes
         asked, owed_by, is_void = _billed(world, mapping)
         assert not void or is_void, f"said to be void, and is not: {mapping}"
         assert asked in (None, Decimal(ours["total"])), f"another sum than the platform's: {mapping}"

@@ -50,8 +50,12 @@ class MappingView(View):
     shared: bool = Field(description="Whether other customers may have the same record.")
     details: dict[str, Any] | None = Field(
         description="What was left out or altered (`warnings`); of an invoice also `number`, `total`, `currency`,"
-        " `url`, `customer_record`, and `voided_at` once it is void; of a payment link `amount`, `currency`, `url`, and"
-        " `accepted_for` where a person has chosen it: what was open of the invoice then. `payments` of both."
+        " `url`, `customer_record`; of a payment link `amount`, `currency`, `url`, and `accepted_for` where a person"
+        " has chosen it: what was open of the invoice then."
+    )
+    notes: dict[str, Any] = Field(
+        description="What has happened to the record since it was linked: `payments` of an invoice or payment link,"
+        " `voided_at` of an invoice once it is void."
     )
     synced_at: datetime | None
     written_back_at: datetime | None = Field(description="When the platform was told.")

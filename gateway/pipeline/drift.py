@@ -205,7 +205,7 @@ class CheckMapping(EnsureCustomer):
             return Result(
                 status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
                 decision={"decision": "reactivated", "record": record, "why": "the setting asks for it"},
-                link=mapping.with_details(mapping.details),  # which wakes the invoices that wait for it
+                wakes=mapping.key,
             )  # fmt: skip
         return Result(
             status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",

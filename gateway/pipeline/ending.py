@@ -12,7 +12,8 @@ from gateway.pipeline.creating import wait_for_equal
 from gateway.pipeline.settling import Result, settlement
 from gateway.pipeline.work import Work
 from storage import Store
-from storage.errors import ConflictError, GuardBusyError, StoreUnavailableError, UnstorableError
+from storage.errors import ConflictError, GuardBusyError, RecordMovedError, StoreUnavailableError, UnstorableError
+from storage.records import JobStatus
 
 log = structlog.get_logger("ledgergate.worker")
 
@@ -50,6 +51,8 @@ class Ending:
                 await self._store.settle(written)
             except GuardBusyError:
                 result = wait_for_equal(attempts=work.claimed.job.attempts, now=self._now())
+            except RecordMovedError:
+                result = _from_the_beginning(self._now())
             except ConflictError as error:
                 result = self._taken(work, result, error)
             except StoreUnavailableError:
@@ -70,3 +73,11 @@ class Ending:
         made = result.link.provider_entity_id if result.link is not None and result.link.origin == "created" else None
         told = f"{error.detail}; record {made} was created and is linked to nobody" if made else error.detail
         return self._failed(work, RecordTakenError(told))
+
+
+def _from_the_beginning(now: datetime) -> Result:
+    """Return the result of an attempt whose record is linked no more: the next one begins with what is there now."""
+    return Result(
+        status=JobStatus.PENDING, outcome="waiting", reason="the record was linked elsewhere, or unlinked, meanwhile",
+        next_attempt_at=now,
+    )  # fmt: skip

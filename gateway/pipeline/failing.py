@@ -60,13 +60,13 @@ def failed(
 def _review(
     work: Work, error: BaseException, *, reason: str, closing: str | None, now: datetime, kind: str | None = None
 ) -> Result:
-    told = problem(error)
+    told, mapping = problem(error), work.claimed.mapping
     review = NewReview(
         review_id=new_id("rev", now), kind=kind or REVIEW_KINDS.get(str(told["code"]), str(told["code"])),
         reason=reason, candidates=[], customer=work.asked,
     )  # fmt: skip
     return Result(
         status=JobStatus.NEEDS_REVIEW, outcome="review", error=told, reason=reason, review=review, close_intent=closing,
-        intent_result="refused", stale=work.mapping_key if isinstance(error, StaleRecordError) else None,
+        intent_result="refused", stale=mapping.held if mapping and isinstance(error, StaleRecordError) else None,
         customer=work.seen if work.customer is not None else None,
     )  # fmt: skip

@@ -9,6 +9,8 @@ from storage.records import EntityMapping, MappingStatus
 
 TELLING, TOLD = "being told", "told"
 """What stands with a payment while the platform is told of it, and afterwards."""
+PAYMENTS = "payments"
+"""The note with the payments of an invoice or link. The jobs of payments alone write it, one after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,5 @@ def was_told(mapping: EntityMapping) -> bool:
 
 def payments_of(mapping: EntityMapping) -> list[dict[str, Any]]:
     """Return the payments that are kept with the mapping of an invoice or link: `payments.py` writes them."""
-    details = mapping.details if isinstance(mapping.details, dict) else {}
-    known = details.get("payments")
+    known = mapping.notes.get(PAYMENTS)
     return [each for each in known if isinstance(each, dict)] if isinstance(known, list) else []

@@ -25,7 +25,7 @@ from gateway.pipeline.matching import Adopt, Ask, Decision, Judged
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Work
 from gateway.sources.base import Dropped, Event, Trigger
-from storage.records import EntityMapping, JobStatus, MappingKey, MappingStatus
+from storage.records import EntityMapping, JobStatus, MappingKey, MappingStatus, Note
 
 _REQUEST = TypeAdapter(PaymentLinkRequest)
 
@@ -205,7 +205,7 @@ class EnsurePaymentLink(Ensure):
         work.asked = _shown(wanted, wanted.amount_due)
         told = f"{differing}, and was mapped by hand; adopt gives it as it is, create makes another, ignore gives none"
         asked = Ask(kind="amount_differs", why=told, candidates=(Judged(candidate=found, why=differing),))
-        return replace(self.ask(work, asked), stale=mapping.key)
+        return replace(self.ask(work, asked), stale=mapping.held)
 
     def _paid(self, work: Work, mapping: EntityMapping, wanted: Invoice | Dropped) -> Result:
         """Leave a link that was paid. Where the platform has counted it, what is open is another sum: another link."""
@@ -260,7 +260,7 @@ def _kept(mapping: EntityMapping, details: Mapping[str, Any] | None) -> Result:
     """Return the result of a link that is right as it is; `details` where it was only now read."""
     return Result(
         status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
-        link=mapping.with_details(details) if details is not None else None,
+        note=Note(about=mapping.held, details=details) if details is not None else None,
         decision={"decision": "linked", "record": mapping.provider_entity_id},
     )  # fmt: skip
 
@@ -269,6 +269,6 @@ def _retired(mapping: EntityMapping, why: str, *, again: datetime | None) -> Res
     """Return the result that ends the mapping's link: the job comes back for another one, where one is wanted."""
     return Result(
         status=JobStatus.SUCCEEDED if again is None else JobStatus.PENDING, outcome="retired",
-        job_outcome="done" if again is None else None, reason=why, stale=mapping.key, next_attempt_at=again,
+        job_outcome="done" if again is None else None, reason=why, stale=mapping.held, next_attempt_at=again,
         decision={"decision": "retire", "record": mapping.provider_entity_id, "why": why},
     )  # fmt: skip

@@ -16,11 +16,11 @@ from gateway.errors import GatewayError, PaymentDiffersError, SourceRejectedErro
 from gateway.pipeline.dispatch import next_payment_job
 from gateway.pipeline.entities import ignored
 from gateway.pipeline.failing import failed
-from gateway.pipeline.keeping import TELLING, TOLD, payments_of
+from gateway.pipeline.keeping import PAYMENTS, TELLING, TOLD, payments_of
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Stage, Work
 from gateway.sources.base import Dropped
-from storage.records import EntityMapping, JobStatus, Link, MappingStatus, ReviewStatus, Scope
+from storage.records import EntityMapping, JobStatus, MappingStatus, Note, ReviewStatus, Scope
 
 LOOKS = (60.0, 900.0)
 """Seconds after a webhook at which a payment is looked at again that the provider shows as under way, or not at all."""
@@ -116,9 +116,9 @@ class RecordPayment(Stage):
                 "paid_at": payment.paid_at.isoformat() if payment.paid_at else None, "platform": refused or TELLING,
             }  # fmt: skip
             known.append(entry)
-            if refused is None and mapping.status is MappingStatus.LINKED:
+            if refused is None:
                 return Result(
-                    status=JobStatus.PENDING, outcome="recorded", link=_kept(mapping, known),
+                    status=JobStatus.PENDING, outcome="recorded", note=_kept(mapping, known),
                     next_attempt_at=self.now(),
                 )  # fmt: skip
         else:
@@ -128,18 +128,21 @@ class RecordPayment(Stage):
         if entry["platform"] == TELLING:
             entry["platform"] = await self._tell(work, received)
         return Result(
-            status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done", link=_kept(mapping, known),
+            status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done", note=_kept(mapping, known),
             decision={"decision": "payment", "record": paid.provider_entity_id, "why": entry["platform"]},
         )  # fmt: skip
 
     async def _mapping(self, work: Work, paid: PaidFor) -> EntityMapping | None:
-        """Return whose record was paid; what is linked there no more (a link that was switched off) counts as well."""
+        """Return whose record was paid; what is linked there no more (a link that was switched off) counts as well.
+
+        Where it was one's record before it became another's, it is the other's.
+        """
         job = work.claimed.job
         page = await self.store.list_mappings(
             Scope(tenant_id=job.tenant_id, environment_id=job.environment_id), connection=job.connection,
-            entity_type=str(paid.kind), provider_entity_id=paid.provider_entity_id, limit=2,
+            entity_type=str(paid.kind), provider_entity_id=paid.provider_entity_id, limit=200,
         )  # fmt: skip
-        return page.items[0] if page.items else None
+        return max(page.items, key=lambda each: each.status is MappingStatus.LINKED, default=None)
 
     async def _is_coming(self, work: Work, paid: PaidFor) -> bool:
         """Whether the record may yet become one of ours: a create is in doubt, or a person is asked about it."""
@@ -234,17 +237,14 @@ def _returned(mapping: EntityMapping, known: Sequence[dict[str, Any]], entry: di
         return ignored("the payment is returned at the provider")
     entry["status"] = str(PaymentStatus.RETURNED)
     return Result(
-        status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done", link=_kept(mapping, known),
+        status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done", note=_kept(mapping, known),
         decision={"decision": "payment", "record": mapping.provider_entity_id, "why": "given back, some or all of it"},
     )  # fmt: skip
 
 
-def _kept(mapping: EntityMapping, payments: Sequence[Mapping[str, Any]]) -> Link | None:
-    """Return the same link with its payments; one that is linked no more keeps what it has."""
-    if mapping.status is not MappingStatus.LINKED:
-        return None
-    details = dict(mapping.details) if isinstance(mapping.details, dict) else {}
-    return mapping.with_details({**details, "payments": list(payments)})
+def _kept(mapping: EntityMapping, payments: Sequence[Mapping[str, Any]]) -> Note:
+    """Return what keeps the payments with the record that was paid, also with one that is switched off by now."""
+    return Note(about=mapping.held, notes={PAYMENTS: list(payments)})
 
 
 def _and_then(result: Result, work: Work, place: int, *, now: datetime) -> Result:

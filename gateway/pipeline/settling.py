@@ -9,11 +9,13 @@ from connectors.http import Exchange
 from storage.records import (
     Attempt,
     Claimed,
+    Held,
     JobStatus,
     Link,
     MappingKey,
     NewJob,
     NewReview,
+    Note,
     SeenCustomer,
     Settlement,
 )
@@ -36,7 +38,8 @@ class Result:
     entity_id: str | None = None
     lock_key: str | None = None
     link: Link | None = None
-    stale: MappingKey | None = None
+    note: Note | None = None
+    stale: Held | None = None
     written_back: MappingKey | None = None
     close_intent: str | None = None
     intent_result: str | None = None
@@ -49,6 +52,8 @@ class Result:
     """Jobs whose question this attempt has answered: they run again at once."""
     waits_for: MappingKey | None = None
     """Whose link the job waits for."""
+    wakes: MappingKey | None = None
+    """A link that stands: who waits for it runs again at once."""
 
 
 def settlement(
@@ -71,10 +76,11 @@ def settlement(
     return Settlement(
         job_id=job.job_id, fence=job.fence, owner=owner, attempt=attempt, status=result.status,
         outcome=result.job_outcome, reason=result.reason, error=result.error, next_attempt_at=result.next_attempt_at,
-        burn=result.burn, entity_id=result.entity_id, lock_key=result.lock_key, link=result.link, stale=result.stale,
-        written_back=result.written_back, close_intent=result.close_intent, intent_result=result.intent_result,
-        looked=result.looked, customer=result.customer, follow_ups=result.follow_ups, review=result.review,
-        pause=result.pause, answers=result.answers, waits_for=result.waits_for, voided_at=voided_at,
+        burn=result.burn, entity_id=result.entity_id, lock_key=result.lock_key, link=result.link, note=result.note,
+        stale=result.stale, written_back=result.written_back, close_intent=result.close_intent,
+        intent_result=result.intent_result, looked=result.looked, customer=result.customer,
+        follow_ups=result.follow_ups, review=result.review, pause=result.pause, answers=result.answers,
+        waits_for=result.waits_for, wakes=result.wakes, voided_at=voided_at,
     )  # fmt: skip
 
 

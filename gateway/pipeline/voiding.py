@@ -10,10 +10,12 @@ from gateway.pipeline.invoices import invoice_sync
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Stage, Work
 from gateway.sources.base import Dropped
-from storage.records import JobStatus, MappingStatus, ReviewStatus
+from storage.records import JobStatus, MappingStatus, Note, ReviewStatus
 
 WAIT = timedelta(seconds=15), timedelta(hours=1)
 """How long voiding waits for a create whose outcome is not known: at first, and at most after many tries."""
+VOIDED = "voided_at"
+"""The note of when an invoice was seen to be void at the provider, for the first time."""
 ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.CANCELLED})
 
 
@@ -40,11 +42,10 @@ class VoidInvoice(Stage):
             after = await syncs.get_invoice(record)
             if after is None or after.status is not InvoiceStatus.VOID:
                 raise UnexpectedResponseError(f"invoice {record} was voided, and is not void")
-        known = mapping.details if isinstance(mapping.details, dict) else {}
         why = "was void already" if before.status is InvoiceStatus.VOID else "voided, since the platform has voided it"
         return Result(
             status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
-            link=mapping.with_details({"voided_at": self.now().isoformat(), **known}),
+            note=Note(about=mapping.held, notes={} if VOIDED in mapping.notes else {VOIDED: self.now().isoformat()}),
             decision={"decision": "void", "record": record, "why": why},
         )  # fmt: skip
 

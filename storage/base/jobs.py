@@ -39,7 +39,8 @@ class JobStore(Protocol):
 
         Raises LeaseLostError when another worker has the job by now; ConflictError when the record that it wants to
         link belongs to another customer, or the customer was linked to another record meanwhile; GuardBusyError when
-        the record may be what an open create for an equal customer has made. In all cases nothing was written.
+        the record may be what an open create for an equal customer has made; RecordMovedError when what it notes, or
+        calls dead, is about a record that the mapping has no more. In all cases nothing was written.
         A link makes the other jobs due that wait for a person's answer about the same: it may be known by now.
         """
         ...

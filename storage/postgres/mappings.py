@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from storage import cursors, rows, values
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError, NotFoundError, RecordMovedError
 from storage.postgres.connection import Session
 from storage.postgres.database import Database
 from storage.postgres.intents import close_open_intent
 from storage.postgres.waiting import wake_waiting
 from storage.postgres.where import Where
-from storage.records import EVERYWHERE, EntityMapping, Link, MappingKey, MappingStatus, Page, Scope
-from storage.scalars import micros
+from storage.records import EVERYWHERE, EntityMapping, Held, Link, MappingKey, MappingStatus, Note, Page, Scope
+from storage.scalars import dumps, micros
 
 _KEY = "source = ? AND entity_type = ? AND entity_id = ? AND connection = ?"
 _HOLDERS = """
@@ -31,11 +31,22 @@ ON CONFLICT (source, entity_type, entity_id, connection) DO UPDATE SET
     why = excluded.why, shared = excluded.shared, details = excluded.details, synced_at = excluded.synced_at,
     connector = excluded.connector, updated_at = excluded.updated_at,
     written_back_at = CASE WHEN mappings.provider_entity_id IS NOT DISTINCT FROM excluded.provider_entity_id
-                           THEN mappings.written_back_at END"""
+                           THEN mappings.written_back_at END,
+    notes = CASE WHEN mappings.provider_entity_id IS NOT DISTINCT FROM excluded.provider_entity_id
+                 THEN mappings.notes END"""
 _UNLESS_LINKED_ELSEWHERE = """
  WHERE mappings.status <> 'linked' OR mappings.provider_entity_id = excluded.provider_entity_id"""
 _IS = "source = $2 AND entity_type = $3 AND entity_id = $4 AND connection = $5"
-_STALE = f"UPDATE mappings SET status = 'stale', epoch = epoch + 1, updated_at = $1 WHERE {_IS} AND status = 'linked'"
+_HELD = f"{_IS} AND provider_entity_id = $6"
+_STALE = f"UPDATE mappings SET status = 'stale', epoch = epoch + 1, updated_at = $1 WHERE {_HELD} AND status = 'linked'"
+_LINKED = """
+SELECT 1 FROM mappings
+ WHERE source = $1 AND entity_type = $2 AND entity_id = $3 AND connection = $4 AND status = 'linked'"""
+_NOTES = """
+SELECT notes FROM mappings
+ WHERE source = $1 AND entity_type = $2 AND entity_id = $3 AND connection = $4 AND provider_entity_id = $5
+   FOR UPDATE"""
+_NOTE = f"UPDATE mappings SET updated_at = $1, notes = $7, details = coalesce($8, details) WHERE {_HELD}"
 _WRITTEN_BACK = f"UPDATE mappings SET written_back_at = $1, updated_at = $1 WHERE {_IS}"
 
 
@@ -55,9 +66,23 @@ async def link(db: Session, new: Link, now: datetime, *, by_hand: bool = False) 
     await wake_waiting(db, new.key, now)
 
 
-async def mark_stale(db: Session, key: MappingKey, now: datetime) -> None:
-    """Note that the linked record has died; the next create belongs to a new epoch."""
-    await db.execute(_STALE, micros(now), *values.key(key))
+async def mark_stale(db: Session, dead: Held, now: datetime) -> None:
+    """Note that the linked record has died; the next create belongs to a new epoch.
+
+    Raises RecordMovedError when another one is linked by now.
+    """
+    marked = await db.execute(_STALE, micros(now), *values.held(dead))
+    if not marked and await db.row(_LINKED, *values.key(dead.key)) is not None:
+        raise RecordMovedError
+
+
+async def note(db: Session, new: Note, now: datetime) -> None:
+    """Note something with a mapping, beside what was noted before. Raises RecordMovedError."""
+    held = values.held(new.about)
+    row = await db.row(_NOTES, *held)
+    if row is None:
+        raise RecordMovedError
+    await db.execute(_NOTE, micros(now), *held, values.noted(row["notes"], new), dumps(new.details))
 
 
 async def mark_written_back(db: Session, key: MappingKey, now: datetime) -> None:

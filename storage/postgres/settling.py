@@ -8,11 +8,11 @@ from storage.postgres.customers import see_customers
 from storage.postgres.database import Database
 from storage.postgres.intents import assert_free, close_intent, close_open_intent, mark_looked, nothing_is_coming
 from storage.postgres.jobs import insert_jobs
-from storage.postgres.mappings import link, mark_stale, mark_written_back
+from storage.postgres.mappings import link, mark_stale, mark_written_back, note
 from storage.postgres.parking import call_next
 from storage.postgres.reviews import insert_review, note_voided
 from storage.postgres.rollup import roll_up
-from storage.postgres.waiting import answer_jobs
+from storage.postgres.waiting import answer_jobs, wake_waiting
 from storage.records import JobStatus, Settlement
 from storage.rows import Row
 from storage.scalars import dumps, micros, micros_or_none
@@ -49,7 +49,8 @@ class Settling:
 
         Raises LeaseLostError when another worker has the job by now; ConflictError when the record that it wants to
         link belongs to another customer, or the customer was linked to another record meanwhile; GuardBusyError when
-        the record may be what an open create for an equal customer has made. In all cases nothing was written.
+        the record may be what an open create for an equal customer has made; RecordMovedError when what it notes, or
+        calls dead, is about a record that the mapping has no more. In all cases nothing was written.
         A link makes the other jobs due that wait for a person's answer about the same: it may be known by now.
         """
         await self._db.write(lambda db: _settle(db, settlement))
@@ -61,6 +62,7 @@ async def _settle(db: Session, s: Settlement) -> None:
         raise LeaseLostError
     now = s.attempt.finished_at
     await _write_mapping(db, s)
+    await _write_notes(db, s)
     if s.customer is not None:
         await see_customers(db, [s.customer], now)
     row = await _write_job(db, s, number=held["attempts"] + 1)
@@ -104,5 +106,13 @@ async def _write_mapping(db: Session, s: Settlement) -> None:
             await assert_free(db, s.link.key, s.link.guards, s.link.searched_since)
         await link(db, s.link, now)
         await close_open_intent(db, s.link.key, s.intent_result or "linked", now)
+
+
+async def _write_notes(db: Session, s: Settlement) -> None:
+    now = s.attempt.finished_at
+    if s.note is not None:
+        await note(db, s.note, now)
+    if s.wakes is not None:
+        await wake_waiting(db, s.wakes, now)
     if s.written_back is not None:
         await mark_written_back(db, s.written_back, now)

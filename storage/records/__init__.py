@@ -15,7 +15,17 @@ from storage.records.catalog import AuditEntry, ConnectionRow, KeyRow, SourceRow
 from storage.records.circuits import WELL, CircuitRow
 from storage.records.deliveries import Delivery, DeliveryStatus, Dispatched, NewDelivery, Rejection, SourceActivity
 from storage.records.jobs import Attempt, Backlog, Job, JobStatus, NewJob
-from storage.records.mappings import EntityMapping, Intent, Link, MappingKey, MappingStatus, NewIntent, SeenCustomer
+from storage.records.mappings import (
+    EntityMapping,
+    Held,
+    Intent,
+    Link,
+    MappingKey,
+    MappingStatus,
+    NewIntent,
+    Note,
+    SeenCustomer,
+)
 from storage.records.settling import Claimed, NewReview, Review, ReviewStatus, Settlement
 from storage.records.shared import EVERYWHERE, Json, Page, Scope
 
@@ -40,6 +50,7 @@ __all__ = [
     "DeliveryStatus",
     "Dispatched",
     "EntityMapping",
+    "Held",
     "Intent",
     "Job",
     "JobStatus",
@@ -53,6 +64,7 @@ __all__ = [
     "NewIntent",
     "NewJob",
     "NewReview",
+    "Note",
     "Page",
     "Rejection",
     "Review",

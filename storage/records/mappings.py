@@ -1,8 +1,10 @@
 """Mappings, the creates that are under way, and the customers seen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from storage.records.shared import Json
 
@@ -26,6 +28,14 @@ class MappingKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A mapping for as long as it is about this one record."""
+
+    key: MappingKey
+    provider_entity_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntityMapping:
     """Entity integration mapping: a source's entity on a connection → the provider's id."""
 
@@ -43,6 +53,9 @@ class EntityMapping:
     shared: bool
     epoch: int
     details: Json
+    """What the record was when it was linked."""
+    notes: Mapping[str, Any]
+    """What has happened to it since, by name; kept as long as the mapping is about this record."""
     synced_at: datetime | None
     written_back_at: datetime | None
     created_at: datetime
@@ -55,13 +68,23 @@ class EntityMapping:
             source=self.source, entity_type=self.entity_type, entity_id=self.entity_id, connection=self.connection
         )
 
-    def with_details(self, details: Json) -> "Link":
-        """Return the same link, with other details."""
-        return Link(
-            key=self.key, connector=self.connector, tenant_id=self.tenant_id, environment_id=self.environment_id,
-            provider_entity_id=self.provider_entity_id or "", origin=self.origin or "", why=self.why or "",
-            shared=self.shared, details=details,
-        )  # fmt: skip
+    @property
+    def held(self) -> Held:
+        """Return it as it is by now: about this record."""
+        return Held(key=self.key, provider_entity_id=self.provider_entity_id or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What is noted with a mapping, whatever else has been noted since it was read: one name replaces itself alone.
+
+    Raises RecordMovedError at settling when the mapping is not about this record any more.
+    """
+
+    about: Held
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    details: Json = None
+    """What the record was found to be, where that was not known when it was linked; None leaves what is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +143,8 @@ class SeenCustomer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """A mapping that becomes linked. Raises ConflictError at settling when the record belongs to another customer.
+
+    What was noted of the record stays with it when the same one is linked again.
 
     With `searched_since`, when the look-up began that has found the record, settling raises GuardBusyError while a
     create for another customer with one of these guards is open, or when one has ended since: the record may be that

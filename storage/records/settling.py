@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from storage.records.jobs import Attempt, Job, JobStatus, NewJob
-from storage.records.mappings import EntityMapping, Intent, Link, MappingKey, SeenCustomer
+from storage.records.mappings import EntityMapping, Held, Intent, Link, MappingKey, Note, SeenCustomer
 from storage.records.shared import Json
 
 
@@ -89,7 +89,9 @@ class Settlement:
     payload: Json = None
     """New payload, where the attempt has learned something; None leaves it."""
     link: Link | None = None
-    stale: MappingKey | None = None
+    note: Note | None = None
+    stale: Held | None = None
+    """Whose record has died. Raises RecordMovedError at settling when another one is linked by now."""
     written_back: MappingKey | None = None
     close_intent: str | None = None
     intent_result: str | None = None
@@ -104,6 +106,8 @@ class Settlement:
     """When the platform was seen to have voided the job's invoice: open reviews about it say so from now on."""
     answers: Sequence[str] = ()
     """Jobs whose question is answered by this: they run again at once, as by `retry_job`."""
+    wakes: MappingKey | None = None
+    """A mapping that stands: who waits for its link, or has asked about it, is due, as by that link."""
     waits_for: MappingKey | None = None
     """Whose link the job waits for: the transaction which makes that link makes the job due, also one that failed."""
 

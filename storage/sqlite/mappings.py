@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from storage import cursors, rows, values
-from storage.errors import ConflictError, NotFoundError
-from storage.records import EVERYWHERE, EntityMapping, Link, MappingKey, MappingStatus, Page, Scope
-from storage.scalars import array, micros
+from storage.errors import ConflictError, NotFoundError, RecordMovedError
+from storage.records import EVERYWHERE, EntityMapping, Held, Link, MappingKey, MappingStatus, Note, Page, Scope
+from storage.scalars import array, dumps, micros
 from storage.sqlite.database import Database
 from storage.sqlite.intents import close_open_intent
 from storage.sqlite.waiting import wake_waiting
@@ -32,10 +32,15 @@ ON CONFLICT (source, entity_type, entity_id, connection) DO UPDATE SET
     why = excluded.why, shared = excluded.shared, details = excluded.details, synced_at = excluded.synced_at,
     connector = excluded.connector, updated_at = excluded.updated_at,
     written_back_at = CASE WHEN mappings.provider_entity_id IS excluded.provider_entity_id
-                           THEN mappings.written_back_at END"""
+                           THEN mappings.written_back_at END,
+    notes = CASE WHEN mappings.provider_entity_id IS excluded.provider_entity_id THEN mappings.notes END"""
 _UNLESS_LINKED_ELSEWHERE = """
  WHERE mappings.status <> 'linked' OR mappings.provider_entity_id = excluded.provider_entity_id"""
-_STALE = f"UPDATE mappings SET status = 'stale', epoch = epoch + 1, updated_at = ? WHERE {_KEY} AND status = 'linked'"
+_HELD = f"{_KEY} AND provider_entity_id = ?"
+_STALE = f"UPDATE mappings SET status = 'stale', epoch = epoch + 1, updated_at = ? WHERE {_HELD} AND status = 'linked'"
+_LINKED = f"SELECT 1 FROM mappings WHERE {_KEY} AND status = 'linked'"
+_NOTES = f"SELECT notes FROM mappings WHERE {_HELD}"
+_NOTE = f"UPDATE mappings SET notes = ?, details = coalesce(?, details), updated_at = ? WHERE {_HELD}"
 _WRITTEN_BACK = f"UPDATE mappings SET written_back_at = ?, updated_at = ? WHERE {_KEY}"
 
 
@@ -61,9 +66,23 @@ def link(db: sqlite3.Connection, new: Link, now: datetime, *, by_hand: bool = Fa
     wake_waiting(db, new.key, now)
 
 
-def mark_stale(db: sqlite3.Connection, key: MappingKey, now: datetime) -> None:
-    """Note that the linked record has died; the next create belongs to a new epoch."""
-    db.execute(_STALE, (micros(now), *values.key(key)))
+def mark_stale(db: sqlite3.Connection, dead: Held, now: datetime) -> None:
+    """Note that the linked record has died; the next create belongs to a new epoch.
+
+    Raises RecordMovedError when another one is linked by now.
+    """
+    marked = db.execute(_STALE, (micros(now), *values.held(dead))).rowcount
+    if not marked and db.execute(_LINKED, values.key(dead.key)).fetchone() is not None:
+        raise RecordMovedError
+
+
+def note(db: sqlite3.Connection, new: Note, now: datetime) -> None:
+    """Note something with a mapping, beside what was noted before. Raises RecordMovedError."""
+    held = values.held(new.about)
+    row = db.execute(_NOTES, held).fetchone()
+    if row is None:
+        raise RecordMovedError
+    db.execute(_NOTE, (values.noted(row["notes"], new), dumps(new.details), micros(now), *held))
 
 
 def mark_written_back(db: sqlite3.Connection, key: MappingKey, now: datetime) -> None:

@@ -11,11 +11,11 @@ from storage.sqlite.customers import see_customers
 from storage.sqlite.database import Database
 from storage.sqlite.intents import assert_free, close_intent, close_open_intent, mark_looked, nothing_is_coming
 from storage.sqlite.jobs import insert_jobs
-from storage.sqlite.mappings import link, mark_stale, mark_written_back
+from storage.sqlite.mappings import link, mark_stale, mark_written_back, note
 from storage.sqlite.parking import call_next
 from storage.sqlite.reviews import insert_review, note_voided
 from storage.sqlite.rollup import roll_up
-from storage.sqlite.waiting import answer_jobs
+from storage.sqlite.waiting import answer_jobs, wake_waiting
 
 _LOCK_KEY = "SELECT lock_key FROM jobs WHERE job_id = ?"
 _ATTEMPT = "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -40,7 +40,8 @@ class Settling:
 
         Raises LeaseLostError when another worker has the job by now; ConflictError when the record that it wants to
         link belongs to another customer, or the customer was linked to another record meanwhile; GuardBusyError when
-        the record may be what an open create for an equal customer has made. In all cases nothing was written.
+        the record may be what an open create for an equal customer has made; RecordMovedError when what it notes, or
+        calls dead, is about a record that the mapping has no more. In all cases nothing was written.
         A link makes the other jobs due that wait for a person's answer about the same: it may be known by now.
         """
         await self._db.write(lambda db: _settle(db, settlement))
@@ -60,6 +61,7 @@ def _settle(db: sqlite3.Connection, s: Settlement) -> None:
     if row is None:
         raise LeaseLostError
     _write_mapping(db, s)
+    _write_notes(db, s)
     if s.customer is not None:
         see_customers(db, [s.customer], now)
     db.execute(_ATTEMPT, values.attempt(s, number=row["attempts"]))
@@ -95,5 +97,13 @@ def _write_mapping(db: sqlite3.Connection, s: Settlement) -> None:
         link(db, s.link, now)
         if closed != s.link.key:
             close_open_intent(db, s.link.key, s.intent_result or "linked", now)
+
+
+def _write_notes(db: sqlite3.Connection, s: Settlement) -> None:
+    now = s.attempt.finished_at
+    if s.note is not None:
+        note(db, s.note, now)
+    if s.wakes is not None:
+        wake_waiting(db, s.wakes, now)
     if s.written_back is not None:
         mark_written_back(db, s.written_back, now)

@@ -12,6 +12,7 @@ from storage.testing.intents import IntentContract
 from storage.testing.jobs import JobContract
 from storage.testing.lists import ListContract
 from storage.testing.mappings import MappingContract
+from storage.testing.noting import NotingContract
 from storage.testing.reviews import ReviewContract
 from storage.testing.scopes import ScopeContract
 from storage.testing.settling import SettlingContract
@@ -33,6 +34,7 @@ class StoreContract(
     JobContract,
     IntentContract,
     MappingContract,
+    NotingContract,
     ReviewContract,
     AlertContract,
     CatalogContract,

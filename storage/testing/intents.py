@@ -12,6 +12,7 @@ from storage.testing.fixtures import StoreFixtures
 from storage.testing.making import (
     at,
     claim_one,
+    make_held,
     make_intent,
     make_key,
     make_link,
@@ -91,7 +92,7 @@ class IntentContract(StoreFixtures):
             )
         )
         following = await running_job(store)
-        await store.settle(make_settlement(following, JobStatus.PENDING, stale=make_key()))
+        await store.settle(make_settlement(following, JobStatus.PENDING, stale=make_held()))
         begun.append(await _begin(store, await claim_one(store, seconds=2), make_intent(seconds=5)))
         assert begun[-1].epoch == 1
         await store.delete_mapping(make_key(), now=at(6))
@@ -107,7 +108,7 @@ class IntentContract(StoreFixtures):
             make_settlement(first, link=make_link(), close_intent=begun.intent_id, intent_result="created")
         )
         second = await running_job(store)
-        await store.settle(make_settlement(second, stale=make_key(), link=make_link("adopted"), seconds=2))
+        await store.settle(make_settlement(second, stale=make_held(), link=make_link("adopted"), seconds=2))
         await store.delete_mapping(make_key(), now=at(3))
         again = await _begin(store, await running_job(store), make_intent(seconds=4))
         assert again.idempotency_key != begun.idempotency_key

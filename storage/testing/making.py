@@ -15,6 +15,7 @@ from storage.records import (
     Claimed,
     ConnectionRow,
     Dispatched,
+    Held,
     JobStatus,
     KeyRow,
     Link,
@@ -76,6 +77,11 @@ def make_link(record: str = "rec_1", key: MappingKey | None = None, **more: Any)
         "provider_entity_id": record, "origin": "created", "why": "nobody had it", "details": {"name": "Ünï"},
     }  # fmt: skip
     return Link(**{**fields, **more})
+
+
+def make_held(record: str = "rec_1", key: MappingKey | None = None) -> Held:
+    """Return a customer's mapping, as long as it is about this record."""
+    return Held(key=key or make_key(), provider_entity_id=record)
 
 
 def make_intent(key: MappingKey | None = None, *, seconds: float = 0, **more: Any) -> NewIntent:

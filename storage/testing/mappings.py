@@ -12,6 +12,7 @@ from storage.testing.making import (
     T0,
     at,
     claim_one,
+    make_held,
     make_intent,
     make_key,
     make_link,
@@ -71,7 +72,7 @@ class MappingContract(StoreFixtures):
         await store.put_mapping(make_link("rec_2", make_key("b")), now=T0)
         await store.put_mapping(make_link("rec_3", make_key("c", "qbo")), now=T0)
         claimed = await running_job(store, "b")
-        await store.settle(make_settlement(claimed, stale=make_key("b")))
+        await store.settle(make_settlement(claimed, stale=make_held("rec_2", make_key("b"))))
         asked = ["rec_1", "rec_2", "rec_3", "rec_4"]
         assert await store.holders("nomod", "customer", asked) == {"rec_1": make_key("a")}
         assert await store.holders("qbo", "customer", asked) == {"rec_3": make_key("c", "qbo")}

@@ -13,6 +13,7 @@ from storage.testing.making import (
     claim_one,
     dispatch_jobs,
     make_connection,
+    make_held,
     make_intent,
     make_job,
     make_key,
@@ -139,7 +140,7 @@ class SettlingContract(StoreFixtures):
         first = await running_job(store)
         await store.settle(make_settlement(first, link=make_link("dead"), written_back=make_key()))
         second = await running_job(store)
-        await store.settle(make_settlement(second, seconds=2, stale=make_key(), link=make_link("alive")))
+        await store.settle(make_settlement(second, seconds=2, stale=make_held("dead"), link=make_link("alive")))
         mapping = await store.get_mapping(make_key())
         assert mapping is not None
         assert (mapping.status, mapping.provider_entity_id, mapping.epoch) == (MappingStatus.LINKED, "alive", 1)
@@ -149,7 +150,7 @@ class SettlingContract(StoreFixtures):
         first = await running_job(store)
         await store.settle(make_settlement(first, link=make_link()))
         second = await running_job(store)
-        await store.settle(make_settlement(second, JobStatus.NEEDS_REVIEW, stale=make_key(), review=make_review()))
+        await store.settle(make_settlement(second, JobStatus.NEEDS_REVIEW, stale=make_held(), review=make_review()))
         mapping = await store.get_mapping(make_key())
         assert mapping is not None
         assert (mapping.status, mapping.epoch) == (MappingStatus.STALE, 1)

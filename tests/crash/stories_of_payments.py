@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from gateway.configuration.specs import SourceSpec
+from gateway.pipeline.keeping import payments_of
 from gateway.sandbox.sender import Mode
 from gateway.sources.base import Verification
 from gateway.sources.signing import sign_as_intuit
@@ -146,7 +147,7 @@ class Paid(LinkAsked):
         found = await self.scene.mappings(
             entity_id=self.invoice, entity_type=self.entity_type, connection=self.connection
         )
-        assert [each["id"] for mapping in found for each in _details(mapping).get("payments", [])] == [self.payment]
+        assert [each["id"] for mapping in found for each in payments_of(mapping)] == [self.payment]
 
 
 class PartPaid(Paid):
@@ -216,10 +217,6 @@ class Voided(LinkAsked):
         made = await self.record_of(self.invoice, "invoice", QUICKBOOKS)
         assert scene.intuit.invoices[made]["TotalAmt"] == 0
         assert self.open_links() == []
-
-
-def _details(mapping: Any) -> dict[str, Any]:
-    return mapping.details if isinstance(mapping.details, dict) else {}
 
 
 STORIES = (LinkAsked, AmountChanged, InvoicePageAsked, Paid, PartPaid, Voided)

@@ -269,7 +269,7 @@ CREATE TABLE mappings (
     synced_at          INTEGER,
     written_back_at    INTEGER,
     created_at         INTEGER NOT NULL,
-    updated_at         INTEGER NOT NULL,
+    updated_at         INTEGER NOT NULL, notes TEXT,
     PRIMARY KEY (source, entity_type, entity_id, connection),
     CHECK (status <> 'linked' OR provider_entity_id IS NOT NULL)
 ) STRICT, WITHOUT ROWID;

@@ -170,7 +170,7 @@ async def test_a_record_that_waits_for_a_decision_is_voided_with_its_adoption(ri
     await rig.check()
     assert books.invoices() == {record: True}
     [mapping] = await rig.mappings(entity_type="invoice")
-    assert (mapping.provider_entity_id, mapping.origin, "voided_at" in mapping.details) == (record, "operator", True)
+    assert (mapping.provider_entity_id, mapping.origin, "voided_at" in mapping.notes) == (record, "operator", True)
 
 
 async def test_a_decision_that_was_taken_before_the_void_was_heard_of_creates_nothing(rig: Rig, books: Books) -> None:

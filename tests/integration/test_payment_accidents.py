@@ -75,7 +75,7 @@ async def test_an_invoice_that_is_paid_elsewhere_just_before_the_platform_is_tol
     rig.flexprice.hook = paid_first
     assert (await tell(rig, rig.nomod.pay_invoice(record))).status is DeliveryStatus.PROCESSED
     [mapping] = await rig.mappings(entity_type="invoice")
-    assert [each["platform"] for each in mapping.details["payments"]] == ["not told: the invoice is paid"]
+    assert [each["platform"] for each in mapping.notes["payments"]] == ["not told: the invoice is paid"]
     assert not rig.flexprice.payments
 
 
@@ -106,6 +106,24 @@ async def test_a_refund_of_what_was_told_shows_with_our_record(rig: Rig) -> None
     for _ in range(2):
         await tell(rig, charge)
     [mapping] = await rig.mappings(entity_type="invoice")
-    [kept] = mapping.details["payments"]
+    [kept] = mapping.notes["payments"]
     assert (kept["platform"], kept["status"]) == ("told", "returned")
     assert len(rig.flexprice.payments) == 1
+
+
+async def test_a_payment_is_for_whom_the_link_belongs_to_by_now(rig: Rig) -> None:
+    """It was switched off with the invoice that was voided; a person has opened it again, for another one."""
+    _, first = an_invoice(rig)
+    async with callers(rig) as who:
+        link = (await ask(who, first)).json["provider_entity_id"]
+        rig.flexprice.void_invoice(first)
+        await rig.send({"event_type": "invoice.update.voided", "invoice": rig.flexprice.invoices[first]})
+        await rig.finish()
+        assert rig.nomod.links[link]["status"] == "disabled"
+        rig.nomod.links[link]["status"] = "enabled"
+        customer = rig.flexprice.invoices[first]["customer_id"]
+        second = str(rig.flexprice.add_invoice(customer)["id"])
+        path = f"{API}/mappings/{SOURCE}/payment_link/{second}/{NOMOD}"
+        assert (await who.operator.ask("PUT", path, {"provider_entity_id": link})).status == 200
+    assert (await tell(rig, rig.nomod.pay_link(link))).status is DeliveryStatus.PROCESSED
+    assert [each["destination_id"] for each in rig.flexprice.payments.values()] == [second]

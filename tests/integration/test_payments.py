@@ -55,7 +55,7 @@ async def test_a_paid_invoice_is_told_to_the_platform_once_and_kept_with_our_rec
     assert payment["metadata"]["nomod_payment_id"] == charge
     assert rig.flexprice.invoices[invoice]["payment_status"] == "SUCCEEDED"
     [mapping] = await rig.mappings(entity_type="invoice")
-    [kept] = mapping.details["payments"]
+    [kept] = mapping.notes["payments"]
     assert (kept["id"], kept["currency"], kept["platform"]) == (charge, "AED", "told")
     assert Decimal(kept["amount"]) == Decimal(1500)
     again = await tell(rig, charge)
@@ -150,4 +150,4 @@ async def test_without_report_the_platform_is_not_told(rig: Rig) -> None:
     await tell(rig, rig.nomod.pay_invoice(record))
     assert not rig.flexprice.payments
     [mapping] = await rig.mappings(entity_type="invoice")
-    assert mapping.details["payments"][0]["platform"].startswith("not told")
+    assert mapping.notes["payments"][0]["platform"].startswith("not told")

@@ -70,7 +70,7 @@ async def test_parts_of_an_invoice_are_counted_one_by_one_in_both_shapes(rig: Ri
     assert (paid(rig, invoice), len(rig.flexprice.payments)) == (Decimal(1500), 2)
     assert rig.flexprice.invoices[invoice]["payment_status"] == "SUCCEEDED"
     [mapping] = await rig.mappings(entity_type="invoice")
-    assert [each["id"] for each in mapping.details["payments"]] == [first, second]
+    assert [each["id"] for each in mapping.notes["payments"]] == [first, second]
     assert await tell(rig, payments_event(rig, first, second)) is DeliveryStatus.IGNORED
     await rig.check(all_linked=True)
 
@@ -104,7 +104,7 @@ async def test_a_lost_answer_of_the_platform_is_not_taken_for_another_payment(
     assert await tell(rig, payments_event(rig, payment)) is DeliveryStatus.PROCESSED
     assert (paid(rig, invoice), len(rig.flexprice.payments)) == (amount or Decimal(1500), 1)
     [mapping] = await rig.mappings(entity_type="invoice")
-    assert [each["platform"] for each in mapping.details["payments"]] == ["told"]
+    assert [each["platform"] for each in mapping.notes["payments"]] == ["told"]
 
 
 async def test_payments_of_one_id_in_two_companies_are_two(rig: Rig) -> None:
