@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 OFTEN_BYTES = 4 * 1024 * 1024
 """Written by estimate, then the log is copied."""
-LONG_PAGES = 16_000
-"""Pages in the log, 64 MB, all copied but the last few, then the writer begins it anew: two or three flushes, for which
+LONG_PAGES = 12_000
+"""Pages in the log, 48 MB, all copied but the last few, then the writer begins it anew: two or three flushes, for which
 all webhooks wait. At 2,000 pages that was often enough to be felt at the 99th percentile."""
 PAGES_NET = 32_000
 """Pages at which SQLite copies by itself, should this thread have ended."""

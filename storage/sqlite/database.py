@@ -5,8 +5,6 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,38 +13,24 @@ from storage.errors import OverloadedError, StoreUnavailableError
 from storage.limits import MAX_BATCH, MAX_WAITING_BYTES, MAX_WAITING_DELIVERIES
 from storage.records import NewDelivery
 from storage.sqlite import migrate
+from storage.sqlite.batches import Insert, Item, Work, carry_out
 from storage.sqlite.checkpoints import Checkpoints
 from storage.sqlite.connection import BUSY_TIMEOUT, connect, end, ours
 from storage.sqlite.outside import POLL_SECONDS, Outside
 from storage.sqlite.readers import Readers
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
-Insert = Callable[[sqlite3.Connection, Sequence[NewDelivery]], Sequence[Any]]
 
 DELIVERY_BYTES, PIECE_BYTES = 2_000, 40_000
 """What a delivery adds to the log beside its body, and what a piece of work does, nearly alone in its transaction."""
 
 
-@dataclass(slots=True)
-class _Item:
-    """One thing for the writer: work for the transaction, a delivery to insert, or else a look at other processes."""
-
-    future: "asyncio.Future[Any]"
-    loop: asyncio.AbstractEventLoop
-    work: Work[Any] | None = None
-    delivery: NewDelivery | None = None
-    quiet: bool = False
-    result: Any = None
-    error: BaseException | None = None
-
-
 class Database:
     """A SQLite database in WAL mode.
 
-    Durability: `synchronous=FULL`, read back and asserted, so that a commit that has returned is on disk. Each piece of
-    work runs in a savepoint of its own: one that fails leaves the others of its batch untouched. There is no timer:
-    the commit in progress is the wait in which the next batch gathers (measured in docs/performance.md).
+    Durability: `synchronous=FULL`, read back and asserted, so that a commit that has returned is on disk. A piece of
+    work that fails leaves the others of its batch untouched. There is no timer: the commit in progress is the wait in
+    which the next batch gathers (measured in docs/performance.md).
     """
 
     def __init__(
@@ -60,7 +44,7 @@ class Database:
         )
         self._insert = insert
         self._busy_timeout = busy_timeout
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._waiting = 0
         self._waiting_bytes = 0
         self._thread: threading.Thread | None = None
@@ -109,7 +93,7 @@ class Database:
         if self._waiting >= MAX_WAITING_DELIVERIES or self._waiting_bytes > MAX_WAITING_BYTES:
             raise OverloadedError
         loop = asyncio.get_running_loop()
-        item = _Item(loop.create_future(), loop, delivery=delivery)
+        item = Item(loop.create_future(), loop, delivery=delivery)
         self._waiting += 1
         self._waiting_bytes += len(delivery.body) + len(delivery.headers)
         self._queue.put(item)
@@ -123,7 +107,7 @@ class Database:
         self._assert_usable()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Item(future, loop, work=work, quiet=quiet))
+        self._queue.put(Item(future, loop, work=work, quiet=quiet))
         return await future
 
     async def read(self, work: Work[T], *, slow: bool = False) -> T:
@@ -145,7 +129,7 @@ class Database:
     async def _data_version(self) -> int:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
-        self._queue.put(_Item(future, loop))
+        self._queue.put(Item(future, loop))
         return await future
 
     def _assert_usable(self) -> None:
@@ -159,6 +143,7 @@ class Database:
         try:
             connection = connect(self.path, busy_timeout=self._busy_timeout)
             migrate.upgrade(connection)
+            connection.execute("PRAGMA temp_store = MEMORY")  # what a piece may have to undo needs no file
             self._file = _identity(self._name)
             self._outside.begin(_data_version(connection))
         except BaseException as error:  # noqa: BLE001 - handed to whoever opens the store
@@ -183,7 +168,7 @@ class Database:
         checkpoints.stop()
         connection.close()
 
-    def _gather(self) -> tuple[list[_Item], bool]:
+    def _gather(self) -> tuple[list[Item], bool]:
         item = self._queue.get()
         if item is None:
             return [], False
@@ -198,7 +183,7 @@ class Database:
             pass
         return batch, True
 
-    def _process(self, connection: sqlite3.Connection, batch: list[_Item]) -> bool:
+    def _process(self, connection: sqlite3.Connection, batch: list[Item]) -> bool:
         """Do all of a batch in one transaction; return whether anything was changed."""
         before = connection.total_changes
         deliveries = [item for item in batch if item.delivery is not None]
@@ -209,13 +194,7 @@ class Database:
             if not deliveries and not pieces:
                 return False
             self._assert_same_file()
-            if not self._did_alone(connection, deliveries, pieces):
-                connection.execute("BEGIN IMMEDIATE")
-                if deliveries:
-                    self._insert_in_savepoint(connection, deliveries)
-                for item in pieces:
-                    _in_savepoint(connection, item)
-                connection.execute("COMMIT")
+            carry_out(connection, deliveries, pieces, self._insert)
         except BaseException as error:  # noqa: BLE001 - whatever it was, nothing was committed and all must be told
             end(connection)
             for item in batch:
@@ -224,50 +203,7 @@ class Database:
             return False
         return connection.total_changes != before
 
-    def _did_alone(self, connection: sqlite3.Connection, deliveries: list[_Item], pieces: list[_Item]) -> bool:
-        """Commit deliveries only, or one piece only, which needs no savepoint; return False where it does need one.
-
-        The usual cases, in which each statement counts: all of it is latency of an acknowledgement, or of a job.
-        """
-        if pieces and (deliveries or len(pieces) > 1):
-            return False
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if pieces:
-                pieces[0].result = pieces[0].work(connection) if pieces[0].work is not None else None
-            else:
-                results = self._insert(connection, [item.delivery for item in deliveries if item.delivery is not None])
-                for item, result in zip(deliveries, results, strict=True):
-                    item.result = result
-        except Exception as error:
-            if not connection.in_transaction:  # SQLite itself has rolled back everything: disk full, I/O error
-                raise
-            connection.execute("ROLLBACK")
-            if pieces:
-                pieces[0].error = ours(error)
-            return bool(pieces)
-        connection.execute("COMMIT")
-        return True
-
-    def _insert_in_savepoint(self, connection: sqlite3.Connection, items: list[_Item]) -> None:
-        """Insert deliveries together; when that fails, one by one, so that the bad one alone is refused."""
-        connection.execute("SAVEPOINT piece")
-        try:
-            results = self._insert(connection, [item.delivery for item in items if item.delivery is not None])
-            for item, result in zip(items, results, strict=True):
-                item.result = result
-        except Exception as error:
-            if not connection.in_transaction:  # SQLite itself has rolled back everything: disk full, I/O error
-                raise
-            connection.execute("ROLLBACK TO piece")
-            if len(items) == 1:
-                items[0].error = ours(error)
-            else:
-                for item in items:
-                    self._insert_in_savepoint(connection, [item])
-        connection.execute("RELEASE piece")
-
-    def _answer(self, batch: list[_Item], *, told: bool) -> None:
+    def _answer(self, batch: list[Item], *, told: bool) -> None:
         """Tell who waits for what was done, and those who wait for a change where there was one."""
         loops = {item.loop for item in batch}
         for each in loops:
@@ -277,7 +213,7 @@ class Database:
             except RuntimeError:  # the loop has ended: nobody waits for this answer any more
                 continue
 
-    def _settle(self, batch: list[_Item], told: bool) -> None:  # noqa: FBT001 - called by the loop, which has no keywords
+    def _settle(self, batch: list[Item], told: bool) -> None:  # noqa: FBT001 - called by the loop, which has no keywords
         for item in batch:
             if item.delivery is not None:
                 self._waiting -= 1
@@ -297,26 +233,12 @@ class Database:
             raise StoreUnavailableError("the database file was deleted or replaced while in use; start again")
 
 
-def _in_savepoint(connection: sqlite3.Connection, item: _Item) -> None:
-    if item.work is None:
-        return
-    connection.execute("SAVEPOINT piece")
-    try:
-        item.result = item.work(connection)
-    except Exception as error:
-        if not connection.in_transaction:
-            raise
-        connection.execute("ROLLBACK TO piece")
-        item.error = ours(error)
-    connection.execute("RELEASE piece")
-
-
-def _size(item: _Item) -> int:
+def _size(item: Item) -> int:
     """Return about what an item adds to the log."""
     return DELIVERY_BYTES + len(item.delivery.body) if item.delivery is not None else PIECE_BYTES
 
 
-def _look(connection: sqlite3.Connection, batch: list[_Item]) -> None:
+def _look(connection: sqlite3.Connection, batch: list[Item]) -> None:
     # On this connection the number changes with the commits of other processes and not with our own:
     # https://www.sqlite.org/pragma.html#pragma_data_version
     seen = _data_version(connection)
