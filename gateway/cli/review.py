@@ -151,7 +151,8 @@ def resolve(
     else:
         output.hint(f"Review {review_id} is resolved: {decision}.")
     if done.voided_at is not None and decision == "adopt":
-        output.hint(f"The platform has voided the invoice meanwhile: record {provider_entity_id} is voided as well.")
+        off = "switched off" if done.entity_type == "payment_link" else "voided as well"
+        output.hint(f"The platform has voided the invoice meanwhile: record {provider_entity_id} is {off}.")
     if paused is not None and decision != "ignore":
         output.hint(f"Attention: connection {done.connection} is paused ({paused}); the job waits until it is resumed.")
         raise typer.Exit(3)

@@ -43,8 +43,8 @@ from gateway.pipeline.dispatch import (
 from gateway.pipeline.ensure import EnsureCustomer
 from gateway.pipeline.failing import failed
 from gateway.pipeline.invoices import EnsureInvoice
-from gateway.pipeline.links import EnsurePaymentLink
 from gateway.pipeline.matching import Adopt, Ask, match
+from gateway.pipeline.payment_links import EnsurePaymentLink
 from gateway.pipeline.payments import RecordPayment
 from gateway.pipeline.settling import Result, settlement
 from gateway.pipeline.work import CUSTOMER, Stage, Work

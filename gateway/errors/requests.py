@@ -64,6 +64,7 @@ class InvoiceVoidedError(GatewayError):
     cause = "The platform has voided the invoice since the question was asked."
     resolution = (
         "Decide ignore; where a record of the invoice stands at the provider, adopt it: it is linked, and voided there."
+        " A payment link is switched off by itself."
     )
     status = 409
 

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from gateway.operations.views import View
+from gateway.pipeline.dispatch import PAYMENT_LINK
 from gateway.pipeline.matching import normal_email, normal_name
 from gateway.pipeline.work import CUSTOMER
 from storage.records import Review, ReviewStatus
@@ -29,7 +30,7 @@ def differing(asked: Text, found: Text) -> list[str]:
 def choices(review: Review) -> list[Choice]:
     """Return what can be decided about an open question."""
     if review.voided_at is not None:
-        return _choices_once_voided()
+        return _choices_of_a_link_once_voided() if review.entity_type == PAYMENT_LINK else _choices_once_voided()
     if review.kind == "changed":
         return _choices_once_changed()
     unknown = review.kind == "outcome_unknown"
@@ -67,6 +68,27 @@ def _choices_once_voided() -> list[Choice]:
         Choice(
             decision="ignore", does="Cancels this job, and does nothing at the provider.",
             warning="A record that is there goes on asking for payment.",
+        ),
+    ]  # fmt: skip
+
+
+def _choices_of_a_link_once_voided() -> list[Choice]:
+    """Return what can be decided about a payment link whose invoice the platform has voided meanwhile."""
+    return [
+        Choice(
+            decision="adopt",
+            does="Links the invoice to the payment link that you name, which is switched off and given to nobody: the"
+            " platform has voided the invoice. Money that came by it is put before you.",
+            warning=None,
+        ),
+        Choice(
+            decision="create", does="Is refused: the platform has voided the invoice, and no link is made any more.",
+            warning=None,
+        ),
+        Choice(
+            decision="ignore",
+            does="Cancels this job. What carries the invoice's mark is switched off whatever you decide.",
+            warning=None,
         ),
     ]  # fmt: skip
 

@@ -153,6 +153,14 @@ class Entity(ABC, Generic[SubjectT, FoundT]):
         """Make an inactive record active again. Called only where `match` has said so."""
         raise NotImplementedError
 
+    async def take_back(self, work: Work, subject: SubjectT, candidates: Sequence[FoundT]) -> Sequence[FoundT]:
+        """Undo at the provider what a look-up shows of a thing that the platform has taken back; return how it is then.
+
+        Not called for what is linked to something else. What is undone once it is linked is returned as it is. Raises
+        ConnectorError kinds.
+        """
+        return candidates
+
     # Once it is linked -----------------------------------------------------------------------------------------
 
     def shared(self, work: Work) -> bool:

@@ -49,11 +49,21 @@ def match_link(
     return Adopt(candidate=only, origin="adopted_marker", why=why, others=tuple(left))
 
 
-def recovered_link(request: PaymentLinkRequest, candidates: Sequence[LinkCandidate]) -> Adopt | Ask | None:
-    """Return what a doubtful create has made, if a look-up shows it; asked where its amount is another."""
+def recovered_link(
+    request: PaymentLinkRequest, candidates: Sequence[LinkCandidate], *, taken_back: bool = False
+) -> Adopt | Ask | None:
+    """Return what a doubtful create has made, if a look-up shows it; asked where its amount is another.
+
+    With `taken_back` nobody should pay it any more: one that was paid comes first, and amount and state do not matter.
+    """
+    found = "found again after its answer was lost"
+    mine = [each for each in candidates if each.marker == request.reference]
+    if taken_back:
+        first = max(mine, key=lambda each: each.used, default=None)
+        return None if first is None else Adopt(candidate=first, origin="created", why=found)
     match match_link(request, candidates, taken={}):
         case Adopt() as decision:
-            return replace(decision, origin="created", why="found again after its answer was lost")
+            return replace(decision, origin="created", why=found)
         case Ask() as decision:
             return decision
         case _:

@@ -1,4 +1,4 @@
-"""Payment links, as the dangerous order asks about them, and the stage that makes one exist, or be gone."""
+"""Payment links, as the dangerous order asks about them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,17 +15,15 @@ from connectors.models import CreateIntent
 from connectors.money import MoneyError, exact
 from connectors.money import shown as money
 from gateway.errors import CustomerNotLinkedError
-from gateway.pipeline.dispatch import ENSURE_LINK, INVOICE, PAYMENT_LINK
-from gateway.pipeline.ensure import Ensure
+from gateway.pipeline.dispatch import INVOICE, PAYMENT_LINK, link_job
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.invoices import customer_mapping
-from gateway.pipeline.keeping import LinkedLink, was_told
 from gateway.pipeline.link_matching import difference, link_guards, match_link, recovered_link
 from gateway.pipeline.matching import Adopt, Ask, Decision, Judged
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Work
 from gateway.sources.base import Dropped, Event, Trigger
-from storage.records import EntityMapping, JobStatus, MappingKey, MappingStatus, Note
+from storage.records import MappingKey, MappingStatus, NewJob, Review
 
 _REQUEST = TypeAdapter(PaymentLinkRequest)
 
@@ -41,9 +39,17 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
         """Read at the platform what is still to be paid."""
         found = await work.source.payable(work.claimed.job.entity_id or "")
         if isinstance(found, Dropped):
+            work.voided_at = self.now() if found.voided else None
             return ignored(found.reason)
-        work.invoice, work.asked = found, _shown(found, found.amount_due)
+        work.invoice, work.asked = found, shown_link(found, found.amount_due)
         return None
+
+    async def lapsed(self, work: Work) -> bool:
+        """Ask whether the invoice was voided."""
+        if work.voided_at is None:
+            found = await work.source.payable(work.claimed.job.entity_id or "")
+            work.voided_at = self.now() if isinstance(found, Dropped) and found.voided else None
+        return work.voided_at is not None
 
     async def read(self, work: Work, event: Event, *, adopting: bool) -> PaymentLinkRequest:
         """Return what is asked for, with the records of customer and invoice.
@@ -82,7 +88,7 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
 
     def show(self, work: Work, subject: PaymentLinkRequest) -> None:
         """Show the invoice, and the amount that the link is for."""
-        work.invoice, work.asked = subject.invoice, _shown(subject.invoice, subject.amount)
+        work.invoice, work.asked = subject.invoice, shown_link(subject.invoice, subject.amount)
 
     def to_snapshot(self, subject: PaymentLinkRequest) -> dict[str, Any]:
         """Return it as JSON, decimals as text."""
@@ -123,7 +129,7 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
         self, work: Work, subject: PaymentLinkRequest, candidates: Sequence[LinkCandidate], started_at: datetime
     ) -> Adopt | Ask | None:
         """Recognise the record by its mark: link_matching.py."""
-        return recovered_link(subject, candidates)
+        return recovered_link(subject, candidates, taken_back=work.voided_at is not None)
 
     def is_seen(
         self, work: Work, subject: PaymentLinkRequest, candidates: Sequence[LinkCandidate], *, by_name_only: bool
@@ -147,6 +153,53 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
             details=self.details(created.record),
         )  # fmt: skip
 
+    async def take_back(
+        self, work: Work, subject: PaymentLinkRequest, candidates: Sequence[LinkCandidate]
+    ) -> Sequence[LinkCandidate]:
+        """Switch off what carries the request's mark: nobody was given it, and nobody should pay it any more."""
+        return [
+            each if each.marker != subject.reference else await self.switched_off(work, each) for each in candidates
+        ]
+
+    async def switched_off(self, work: Work, found: LinkCandidate) -> LinkCandidate:
+        """Make the link unusable; return how it reads then, which may be paid, or gone.
+
+        Raises UnexpectedResponseError, ConnectorError kinds.
+        """
+        if not found.active:
+            return found
+        links = payment_links(work)
+        await links.disable_link(found.provider_entity_id)
+        after = await links.get_link(found.provider_entity_id)
+        if after is not None and after.active:
+            raise UnexpectedResponseError(f"link {found.provider_entity_id} was switched off, and is open")
+        return replace(found, active=False, used=after is not None and after.used)
+
+    def asked_in(self, work: Work, review: Review) -> PaymentLinkRequest | None:
+        """Return what a person is asked about, as far as its mark and currency need it."""
+        shown = review.customer if isinstance(review.customer, dict) else {}
+        if not {"amount_due", "currency"} <= shown.keys():
+            return None
+        amount, currency = Decimal(shown["amount_due"]), str(shown["currency"])
+        invoice = Invoice(
+            source=review.source, platform=work.source.platform, environment_id=review.environment_id,
+            invoice_id=review.entity_id or "", customer_id=str(shown.get("customer_id") or ""), currency=currency,
+            lines=(), total=amount, amount_due=amount, number=str(shown.get("number") or ""),
+        )  # fmt: skip
+        return PaymentLinkRequest(invoice=invoice, amount=amount, currency=currency, customer_record="")
+
+    def chain(self, work: Work) -> tuple[NewJob, ...]:
+        """Return the job that switches the link off where the platform has voided the invoice meanwhile."""
+        if work.voided_at is None:
+            return ()
+        job = work.claimed.job
+        return (
+            link_job(
+                job, job.entity_id or "", connection=job.connection or "", delivery_id=job.delivery_id, now=self.now(),
+                trigger=Trigger.INVOICE_VOIDED,
+            ),
+        )  # fmt: skip
+
     def details(self, candidate: LinkCandidate) -> Mapping[str, Any] | None:
         """Return amount and address."""
         return {"amount": f"{candidate.amount:f}", "currency": candidate.currency, "url": candidate.url}
@@ -159,86 +212,6 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
         return {**(self.details(candidate) or {}), "accepted_for": taken}
 
 
-class EnsurePaymentLink(Ensure):
-    """The stage `ensure_payment_link`: one open link for just what is to be paid, and none where nothing is."""
-
-    entity_kind = LinkEntity
-
-    async def __call__(self, work: Work) -> Result:
-        """Run one attempt. A link for another amount, or for nothing any more, is switched off before all else."""
-        mapping = work.claimed.mapping
-        unsettled = work.claimed.intent is not None or work.decision is not None
-        if mapping is None or mapping.status is not MappingStatus.LINKED or unsettled:
-            if not self._is_asked_for(work) and not unsettled:
-                return ignored("the invoice has no payment link here")
-            return await super().__call__(work)
-        wanted = await work.source.payable(mapping.entity_id)
-        found = await payment_links(work).get_link(mapping.provider_entity_id or "")
-        if found is not None and found.used:
-            return self._paid(work, mapping, wanted)
-        if isinstance(wanted, Dropped):
-            return await self._ended(work, mapping, found, f"switched off: {wanted.reason}", again=None)
-        if found is None or not found.active:
-            again = self.now() if self._is_asked_for(work) else None
-            return _retired(mapping, "it is switched off at the provider", again=again)
-        linked = LinkedLink.of(mapping)
-        if linked is None:
-            return self._mapped(work, mapping, found, wanted)
-        if linked.serves(wanted):
-            return _kept(mapping, None)
-        why = f"switched off: the invoice asks for {money(wanted.amount_due, wanted.currency)} by now"
-        return await self._ended(work, mapping, found, why, again=self.now() if self._is_asked_for(work) else None)
-
-    @staticmethod
-    def _is_asked_for(work: Work) -> bool:
-        """Whether somebody wants the link: the platform's events only end one."""
-        return work.payload.get("trigger") not in {Trigger.INVOICE_VOIDED, Trigger.INVOICE_PAID}
-
-    def _mapped(self, work: Work, mapping: EntityMapping, found: LinkCandidate, wanted: Invoice) -> Result:
-        """Keep what a link asks for that a person has mapped; ask whether it was meant where that is another sum."""
-        request = PaymentLinkRequest(
-            invoice=wanted, amount=wanted.amount_due, currency=wanted.currency, customer_record=""
-        )  # fmt: skip
-        differing = difference(request, found)
-        if differing is None:
-            return _kept(mapping, self.entity.details(found))
-        work.asked = _shown(wanted, wanted.amount_due)
-        told = f"{differing}, and was mapped by hand; adopt gives it as it is, create makes another, ignore gives none"
-        asked = Ask(kind="amount_differs", why=told, candidates=(Judged(candidate=found, why=differing),))
-        return replace(self.ask(work, asked), stale=mapping.held)
-
-    def _paid(self, work: Work, mapping: EntityMapping, wanted: Invoice | Dropped) -> Result:
-        """Leave a link that was paid. Where the platform has counted it, what is open is another sum: another link."""
-        if isinstance(wanted, Invoice) and was_told(mapping) and self._is_asked_for(work):
-            why = "it was paid, and the platform knows; another is made for what is open"
-            return _retired(mapping, why, again=self.now())
-        return ignored(f"the link {mapping.provider_entity_id} has been paid")
-
-    async def _ended(
-        self, work: Work, mapping: EntityMapping, found: LinkCandidate | None, why: str, *, again: datetime | None
-    ) -> Result:
-        """Switch the link off, unless its payment comes first."""
-        after = await self._switched_off(work, found)
-        if after is not None and after.used:
-            return ignored(f"the link {mapping.provider_entity_id} was paid before it could be switched off")
-        return _retired(mapping, why, again=again)
-
-    async def event_of(self, work: Work) -> Event:
-        """Return an event that stands for the link: it has none of its own."""
-        return Event(type=ENSURE_LINK, trigger=Trigger.PAYMENT_LINK, subject=work.claimed.job.entity_id)
-
-    async def _switched_off(self, work: Work, found: LinkCandidate | None) -> LinkCandidate | None:
-        """Make the link unusable; return how it reads then. Raises UnexpectedResponseError, ConnectorError kinds."""
-        if found is None or not found.active:
-            return found
-        links = payment_links(work)
-        await links.disable_link(found.provider_entity_id)
-        after = await links.get_link(found.provider_entity_id)
-        if after is not None and after.active:
-            raise UnexpectedResponseError(f"link {found.provider_entity_id} was switched off, and is open")
-        return after
-
-
 def payment_links(work: Work) -> PaymentLinks:
     """Return the connection's connector. Raises ConfigurationError where it makes no links."""
     connector = work.connector
@@ -247,28 +220,10 @@ def payment_links(work: Work) -> PaymentLinks:
     return connector
 
 
-def _shown(invoice: Invoice, amount: Decimal) -> dict[str, str]:
+def shown_link(invoice: Invoice, amount: Decimal) -> dict[str, str]:
     """Return what a review shows of a request; `amount_due` is for reckoning."""
     return {
         "customer_id": invoice.customer_id, "invoice_id": invoice.invoice_id,
         "name": f"Payment link for invoice {invoice.number or invoice.invoice_id}", "number": invoice.number,
         "total": money(amount, invoice.currency), "currency": invoice.currency, "amount_due": f"{amount:f}",
     }  # fmt: skip
-
-
-def _kept(mapping: EntityMapping, details: Mapping[str, Any] | None) -> Result:
-    """Return the result of a link that is right as it is; `details` where it was only now read."""
-    return Result(
-        status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
-        note=Note(about=mapping.held, details=details) if details is not None else None,
-        decision={"decision": "linked", "record": mapping.provider_entity_id},
-    )  # fmt: skip
-
-
-def _retired(mapping: EntityMapping, why: str, *, again: datetime | None) -> Result:
-    """Return the result that ends the mapping's link: the job comes back for another one, where one is wanted."""
-    return Result(
-        status=JobStatus.SUCCEEDED if again is None else JobStatus.PENDING, outcome="retired",
-        job_outcome="done" if again is None else None, reason=why, stale=mapping.held, next_attempt_at=again,
-        decision={"decision": "retire", "record": mapping.provider_entity_id, "why": why},
-    )  # fmt: skip

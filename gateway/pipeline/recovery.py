@@ -1,5 +1,6 @@
 """Settling a create whose outcome is in doubt: by repeating it where that is safe, else by looking, never by hoping."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -71,7 +72,9 @@ class Recovering(Contesting):
         subject, recovery, begun = self._subject(intent), work.connector.recovery(), self.now()
         candidates = await self.entity.find(work, subject, as_create_intent(intent))
         taken = await self.taken(work, [c.provider_entity_id for c in candidates])
-        free = [c for c in candidates if c.provider_entity_id not in taken]
+        free: Sequence[Any] = [c for c in candidates if c.provider_entity_id not in taken]
+        if work.voided_at is not None:
+            free = await self.entity.take_back(work, subject, free)
         match self.entity.recovered(work, subject, free, intent.started_at):
             case Adopt() as found:
                 return await self.adopt(work, found, subject=subject, searched_since=begun)

@@ -21,8 +21,8 @@ ON CONFLICT (job_id) WHERE status = 'open' DO UPDATE SET
     kind = excluded.kind, reason = excluded.reason, candidates = excluded.candidates, customer = excluded.customer"""
 _VOIDED = """
 UPDATE reviews SET voided_at = $1
- WHERE source = $2 AND entity_type = $3 AND entity_id = $4 AND connection = $5 AND status = 'open'
-   AND voided_at IS NULL"""
+ WHERE source = $2 AND entity_type = $3 AND entity_id = $4 AND connection = $5 AND voided_at IS NULL
+   AND (status = 'open' OR resolved_at = $6)"""
 _RESOLVE = """
 UPDATE reviews SET status = 'resolved', decision = $1, provider_entity_id = $2, resolved_at = $3, resolved_by = $4
  WHERE review_id = $5"""
@@ -41,9 +41,13 @@ async def insert_review(db: Session, review: NewReview, job: Job, now: datetime)
     await db.execute(_INSERT, *values.review(review, job, now=now))
 
 
-async def note_voided(db: Session, about: Job, voided_at: datetime) -> None:
-    """Note on the open questions about a job's invoice that the platform has voided it, unless they say so."""
-    await db.execute(_VOIDED, micros(voided_at), about.source, about.entity_type, about.entity_id, about.connection)
+async def note_voided(db: Session, about: Job, voided_at: datetime, now: datetime) -> None:
+    """Note on the questions about a job's invoice that the platform has voided it, unless they say so.
+
+    On those that are open, and those that the transaction of this moment, `now`, has answered.
+    """
+    mine = (about.source, about.entity_type, about.entity_id, about.connection)
+    await db.execute(_VOIDED, micros(voided_at), *mine, micros(now))
 
 
 class Reviews:

@@ -71,7 +71,7 @@ async def _settle(db: Session, s: Settlement) -> None:
     if s.review is not None:
         await insert_review(db, s.review, rows.job(row), now)
     if s.voided_at is not None:
-        await note_voided(db, rows.job(row), s.voided_at)
+        await note_voided(db, rows.job(row), s.voided_at, now)
     await answer_jobs(db, s.answers, now)
     if s.pause is not None:
         connection, code, detail = s.pause

@@ -22,7 +22,8 @@ ON CONFLICT (job_id) WHERE status = 'open' DO UPDATE SET
 
 _VOIDED = """
 UPDATE reviews SET voided_at = ?
- WHERE source = ? AND entity_type = ? AND entity_id = ? AND connection = ? AND status = 'open' AND voided_at IS NULL"""
+ WHERE source = ? AND entity_type = ? AND entity_id = ? AND connection = ? AND voided_at IS NULL
+   AND (status = 'open' OR resolved_at = ?)"""
 
 
 def insert_review(db: sqlite3.Connection, review: NewReview, job: Job, now: datetime) -> None:
@@ -30,9 +31,13 @@ def insert_review(db: sqlite3.Connection, review: NewReview, job: Job, now: date
     db.execute(_INSERT, values.review(review, job, now=now))
 
 
-def note_voided(db: sqlite3.Connection, about: Job, voided_at: datetime) -> None:
-    """Note on the open questions about a job's invoice that the platform has voided it, unless they say so."""
-    db.execute(_VOIDED, (micros(voided_at), about.source, about.entity_type, about.entity_id, about.connection))
+def note_voided(db: sqlite3.Connection, about: Job, voided_at: datetime, now: datetime) -> None:
+    """Note on the questions about a job's invoice that the platform has voided it, unless they say so.
+
+    On those that are open, and those that the transaction of this moment, `now`, has answered.
+    """
+    mine = (about.source, about.entity_type, about.entity_id, about.connection)
+    db.execute(_VOIDED, (micros(voided_at), *mine, micros(now)))
 
 
 class Reviews:

@@ -70,7 +70,7 @@ def _settle(db: sqlite3.Connection, s: Settlement) -> None:
     if s.review is not None:
         insert_review(db, s.review, rows.job(row), now)
     if s.voided_at is not None:
-        note_voided(db, rows.job(row), s.voided_at)
+        note_voided(db, rows.job(row), s.voided_at, now)
     answer_jobs(db, s.answers, now)
     if s.pause is not None:
         connection, code, detail = s.pause

@@ -76,6 +76,17 @@ class AnsweringContract(StoreFixtures):
         )
         assert (await store.list_reviews(job_id=again.job.job_id)).items[0].voided_at == at(30)
 
+    async def test_a_question_that_the_void_s_own_link_answers_says_so_too(self, store: Store) -> None:
+        asked = await running_job(store)
+        await store.settle(make_settlement(asked, JobStatus.NEEDS_REVIEW, review=make_review()))
+        found = await running_job(store, lock_key="void")
+        await store.settle(make_settlement(found, seconds=5, link=make_link(), voided_at=at(4)))
+        [review] = (await store.list_reviews()).items
+        assert (review.status, review.decision, review.voided_at) == ("resolved", "retry", at(4))
+        later = await running_job(store, lock_key="later")
+        await store.settle(make_settlement(later, seconds=9, voided_at=at(8)))
+        assert (await store.list_reviews()).items[0].voided_at == at(4)
+
     async def test_an_answer_ends_the_question_and_makes_its_job_due(self, store: Store) -> None:
         delivery_id = await dispatch_jobs(store, "msg_1", make_job("asks"))
         asks = await claim_one(store)

@@ -9,6 +9,7 @@ from connectors.errors import ConnectorError
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, RequestInvalidError, problem, status_of
 from gateway.operations.reviews import CandidateView, Decision, ReviewView
+from gateway.pipeline.dispatch import PAYMENT_LINK
 from storage.errors import StorageError
 
 MAX_ID = 255
@@ -41,7 +42,8 @@ async def resolve(visit: Visit) -> web.StreamResponse:
     """Record a decision. What speaks against it is said on the page, and nothing is decided then."""
     review_id, form = visit.part("review_id"), visit.form
     review = await visit.operations.reviews.get(review_id, visit.scope)
-    voided = review.voided_at is not None
+    done = "switched off" if review.entity_type == PAYMENT_LINK else "voided"
+    then = f", which is then {done}" if review.voided_at is not None else ""
     try:
         if form.text("decision") not in list(Decision):
             raise RequestInvalidError("choose what to do")
@@ -55,7 +57,7 @@ async def resolve(visit: Visit) -> web.StreamResponse:
     except (GatewayError, ConnectorError, StorageError) as error:
         return await _page(visit, review, error=error)
     said = {
-        Decision.ADOPT: f"{review.entity_id} is being linked to {record}{', which is then voided' * voided}.",
+        Decision.ADOPT: f"{review.entity_id} is being linked to {record}{then}.",
         Decision.CREATE: f"A new record is being created for {review.entity_id}.",
         Decision.IGNORE: "Nothing is done; the job is cancelled.",
     }[decision]
