@@ -39,7 +39,8 @@ class ConnectorError(Exception):
     """Base of all that a connector may raise.
 
     `detail` is for people: it must hold neither secrets nor personal data. `retry_after` is in seconds.
-    `provider_code` and `provider_request_id` are kept with the attempt (Intuit's `intuit_tid`, for example).
+    `provider_code` and `provider_request_id` are kept with the attempt (Intuit's `intuit_tid`, for example). `at_once`
+    says that what stood in the way is out of it by now: where nothing else has failed, the next try comes at once.
     """
 
     code: ClassVar[str] = "internal"
@@ -48,6 +49,7 @@ class ConnectorError(Exception):
     resolution: ClassVar[str] = "Report it with the attempt's log line; retry the job after an upgrade."
     action: ClassVar[Action] = Action.RETRY
     may_have_written: ClassVar[bool] = True
+    at_once: ClassVar[bool] = False
 
     def __init__(
         self,

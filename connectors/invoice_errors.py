@@ -1,7 +1,8 @@
 """What a connector may raise about invoices alone. As in errors.py, the class is the policy.
 
 ConnectorError
-├── StaleItemError              item_stale                retry, nothing was done
+├── StaleItemError              item_stale                retry at once, nothing was done
+├── CustomerReturnedError       customer_returned         retry at once, nothing was done
 ├── DuplicateRefusedError
 │   └── NumberTakenError        number_taken              look again, then ask a person
 └── RejectedError
@@ -22,6 +23,18 @@ class StaleItemError(ConnectorError):
     cause = "The provider refused an invoice, since an item or account that it names was deleted or made inactive."
     resolution = "Nothing: the item is looked up again. If it stays, correct the settings that name it, and retry."
     may_have_written = False
+    at_once = True
+
+
+class CustomerReturnedError(ConnectorError):
+    """The provider refused an invoice for its customer, which by now is as it should be."""
+
+    code = "customer_returned"
+    title = "Customer was inactive for a moment"
+    cause = "The provider refused an invoice since its customer was inactive, and has the customer active again by now."
+    resolution = "Nothing: the invoice is tried again at once. If it stays, look at the customer at the provider."
+    may_have_written = False
+    at_once = True
 
 
 class NumberTakenError(DuplicateRefusedError):

@@ -8,6 +8,7 @@ from typing import Any
 from storage import Store
 from storage.records import EntityMapping, MappingStatus
 from tests.invariants import World, every
+from tests.ledgers import links_in_nomod
 
 _PAID_FOR = {"invoice": "invoice", "link": "payment_link"}
 """What Nomod calls what a charge is for → the type of our mapping."""
@@ -40,7 +41,10 @@ async def check_money(store: Store, world: World, *, charges: Collection[str]) -
 
 
 async def check_voids(store: Store, world: World, *, voids: Collection[str]) -> None:
-    """Raise AssertionError where one of the `voids`, which the platform has told of, asks anybody for money."""
+    """Raise AssertionError where one of the `voids`, which the platform has told of, asks anybody for money.
+
+    What a person has left where it is, or has not chosen of several, is that person's.
+    """
     mappings = await every(store.list_mappings, entity_type="invoice")
     for mapping in [each for each in mappings if each.entity_id in voids and each.provider_entity_id]:
         if mapping.connector == "nomod":
@@ -53,6 +57,12 @@ async def check_voids(store: Store, world: World, *, voids: Collection[str]) -> 
     for link in [each for each in given if each.entity_id in voids and each.status is MappingStatus.LINKED]:
         made = world.nomod.links.get(link.provider_entity_id or "")
         assert made is None or world.nomod.link_status(made) != "enabled", f"void, and it can be paid by a link: {link}"
+    asked = [each for each in await every(store.list_reviews) if each.entity_type == "payment_link"]
+    left = {review.entity_id for review in asked if review.decision in {"adopt", "ignore"}}
+    can_be_paid = links_in_nomod(world.nomod)
+    for invoice in set(voids) - left:
+        titled = f"Invoice {world.flexprice.invoices[invoice]['invoice_number'] or invoice}"
+        assert not can_be_paid.get(titled), f"void, and nobody was given {can_be_paid[titled]}: {invoice}"
 
 
 def _payment(told: dict[str, Any]) -> tuple[str, str]:

@@ -46,6 +46,7 @@ _MOST_FAULTS = 20
 
 NOT_FOUND = 610
 STALE_TOKEN = 5010
+CUSTOMER_INACTIVE = 6250
 BUSINESS_RULE = 6000
 """Anything from a currency to a tax code: only the Detail says what."""
 
@@ -146,7 +147,7 @@ _KINDS: Mapping[int, type[ConnectorError]] = {
     110: NeedsReauthError, 120: NeedsReauthError, 140: NeedsReauthError, 3100: NeedsReauthError,
     130: UnreachableError, 150: UnreachableError,
     600: ProviderError, 620: ProviderError, 10000: ProviderError, STALE_TOKEN: ProviderError,
-    NOT_FOUND: StaleRecordError, 2500: StaleRecordError, 6250: StaleRecordError,
+    NOT_FOUND: StaleRecordError, 2500: StaleRecordError, CUSTOMER_INACTIVE: StaleRecordError,
     2020: MissingFieldsError, 6080: MissingFieldsError, 2210: InvalidEmailError,
     3001: RateLimitedError,
     4000: LookupImpossibleError, 4001: LookupImpossibleError, 4002: LookupImpossibleError,
@@ -178,7 +179,7 @@ _KNOWN: Mapping[int, str] = {
     6200: "the accounting period of this date is closed",
     6210: "the accounting period of this date is closed",
     6240: "the name is already used",
-    6250: "the customer is gone or inactive",
+    CUSTOMER_INACTIVE: "the customer is gone or inactive",
     6420: "an e-mail address is needed to send it",
     10000: "QuickBooks failed",
     10200: "the company was reset: its old records are gone, and so is what the mappings point to",

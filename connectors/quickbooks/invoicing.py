@@ -17,7 +17,13 @@ from connectors.errors import (
     StaleCustomerError,
     StaleRecordError,
 )
-from connectors.invoice_errors import CurrencyRefusedError, InvoicePaidError, StaleItemError, TaxCodeMissingError
+from connectors.invoice_errors import (
+    CurrencyRefusedError,
+    CustomerReturnedError,
+    InvoicePaidError,
+    StaleItemError,
+    TaxCodeMissingError,
+)
 from connectors.invoices import CreatedInvoice, Document, Invoice, InvoiceCandidate, InvoiceStatus
 from connectors.models import CreateIntent
 from connectors.quickbooks import queries
@@ -25,7 +31,7 @@ from connectors.quickbooks.client import QuickBooksApi, Row, before_writing, rec
 from connectors.quickbooks.company import REFUSED, UNITED_STATES, Company
 from connectors.quickbooks.config import QuickBooksConfig
 from connectors.quickbooks.customers import emails_in
-from connectors.quickbooks.faults import BUSINESS_RULE, NOT_FOUND, STALE_TOKEN, NoSuchPageError
+from connectors.quickbooks.faults import BUSINESS_RULE, CUSTOMER_INACTIVE, NOT_FOUND, STALE_TOKEN, NoSuchPageError
 from connectors.quickbooks.invoices import (
     DISCOUNT,
     ENTITIES,
@@ -286,6 +292,8 @@ class Invoicing:
                 why = f"the invoice is in {invoice.currency}, and the customer is billed in {billed}"
                 return CurrencyRefusedError(why, provider_code=code, provider_request_id=request_id)
             return error
+        if code == str(CUSTOMER_INACTIVE):
+            return CustomerReturnedError(error.detail, provider_code=code, provider_request_id=request_id)
         return await self._stale_item(error, invoice)
 
     async def _stale_item(self, error: ConnectorError, invoice: Invoice) -> StaleItemError:

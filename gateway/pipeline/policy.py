@@ -61,5 +61,6 @@ def decide(error: BaseException, *, failures: int, schedule: Sequence[float], no
             tries = min(len(schedule), BUG_TRIES) if is_bug else len(schedule)
             if failures >= tries:
                 return Fail()
-            delay = schedule[failures] * (1 + JITTER * spread)
+            at_once = failures == 0 and isinstance(error, ConnectorError) and error.at_once
+            delay = 0.0 if at_once else schedule[failures] * (1 + JITTER * spread)
             return Retry(at=now + timedelta(seconds=max(delay, wait or 0.0)), burn=True)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from connectors.testing.simulator import Call, Moment
+from gateway.settings import DEFAULT_SCHEDULE
 from storage.records import JobStatus, MappingStatus, ReviewStatus
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, QUICKBOOKS, Rig
@@ -86,6 +88,42 @@ async def test_invoices_follow_at_once_when_the_check_has_made_their_customer_ac
     await rig.finish()
     assert _payers(rig, QUICKBOOKS) == [record, record]
     await rig.check(all_linked=True)
+
+
+async def test_an_invoice_that_was_refused_for_a_customer_who_is_back_by_now_follows_at_once(rig: Rig) -> None:
+    await rig.add_flexprice()
+    await rig.add_quickbooks(invoices=True)
+    ada = rig.flexprice.add_customer(**ADA)
+    away: list[str] = []
+
+    async def away_for_a_moment(call: Call, moment: Moment) -> None:
+        if call.route == f"POST /v3/company/{rig.intuit.realm_id}/invoice" and (not away or moment is Moment.AFTER):
+            [record] = rig.intuit.customers
+            rig.intuit.company.change("Customer", record, Active=moment is Moment.AFTER)
+            away.append(record)
+
+    rig.intuit.hook = away_for_a_moment
+    await rig.finalize(ada["id"], currency="usd")
+    await rig.live(SOON)
+    assert len(rig.intuit.invoices) == 1
+    [job] = await rig.jobs(kind="ensure_invoice")
+    told = [each.error["code"] for each in await rig.store.list_attempts(job.job_id) if each.error]
+    assert told == ["customer_returned"]
+    await rig.finish()
+    await rig.check(all_linked=True)
+
+
+async def test_a_provider_that_goes_on_refusing_a_customer_it_shows_is_asked_by_the_schedule(rig: Rig) -> None:
+    await rig.add_flexprice()
+    await rig.add_quickbooks(invoices=True)
+    route = "POST /v3/company/*/invoice"
+    rig.intuit.faults.add(rig.intuit.faults.service(6250, "Invalid Customer", status=400, route=route, times=1000))
+    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"], currency="usd")
+    await rig.finish()
+    [job] = await rig.jobs(kind="ensure_invoice")
+    assert (job.status, job.error["code"]) == (JobStatus.FAILED, "customer_returned")
+    assert job.attempts == len(DEFAULT_SCHEDULE) + 1
+    assert not await rig.jobs(kind="check_mapping")
 
 
 async def test_an_invoice_waits_for_nobody_else(rig: Rig) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from connectors import errors as connector_errors
 from connectors.errors import Action, ConnectorError, RateLimitedError
+from connectors.invoice_errors import CustomerReturnedError, StaleItemError
 from gateway import errors as gateway_errors
 from gateway.errors import GatewayError
 from gateway.pipeline.policy import JITTER, Fail, Pause, Retry, Review, decide
@@ -37,6 +38,13 @@ def test_what_is_retried_fails_when_the_schedule_is_over(kind: type[ConnectorErr
     for failures, delay in enumerate(SCHEDULE):
         verdict = decide(kind(), failures=failures, schedule=SCHEDULE, now=NOW, spread=0.0)
         assert verdict == Retry(at=NOW + timedelta(seconds=delay), burn=True)
+    assert decide(kind(), failures=len(SCHEDULE), schedule=SCHEDULE, now=NOW, spread=0.0) == Fail()
+
+
+@pytest.mark.parametrize("kind", [CustomerReturnedError, StaleItemError])
+def test_what_has_passed_already_is_tried_at_once_and_then_by_the_schedule(kind: type[ConnectorError]) -> None:
+    waits = [decide(kind(), failures=n, schedule=SCHEDULE, now=NOW, spread=0.0) for n in range(3)]
+    assert waits == [Retry(at=NOW + timedelta(seconds=wait), burn=True) for wait in (0, *SCHEDULE[1:])]
     assert decide(kind(), failures=len(SCHEDULE), schedule=SCHEDULE, now=NOW, spread=0.0) == Fail()
 
 
