@@ -66,7 +66,9 @@ class Settings(BaseSettings):
         description="Key that encrypts the secrets in the database: at least 12 characters, better 32 random ones.",
     )
     secret_key_file: Path | None = Field(
-        None, description="File with that key; without either, one is made beside the database, mode 0600."
+        None,
+        description="File with that key, made at the first start in a folder that is there; without either, one is "
+        "made beside the database, mode 0600.",
     )
     admin_key: SecretStr | None = Field(
         None, description="The admin API key, at least 8 characters; without it one is made and printed once."
@@ -139,6 +141,15 @@ class Settings(BaseSettings):
     @classmethod
     def _usable_secret_key(cls, value: SecretStr | None) -> SecretStr | None:
         return _at_least(value, 12)
+
+    @field_validator("secret_key_file")
+    @classmethod
+    def _folder_is_there(cls, value: Path | None) -> Path | None:
+        # What was not mounted, or is mistyped: a key made there would be lost, and every stored secret with it.
+        if value is not None and not value.parent.is_dir():
+            msg = f"there is no folder {value.parent}"
+            raise ValueError(msg)
+        return value
 
     @field_validator("public_url")
     @classmethod

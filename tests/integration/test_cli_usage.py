@@ -95,6 +95,11 @@ async def test_a_noun_alone_shows_its_commands(cli: Cli) -> None:
             "LEDGERGATE_DATABASE_URL: must begin with sqlite:/// or postgresql://",
         ),
         ("LEDGERGATE_SECRET_KEY", "canary", "LEDGERGATE_SECRET_KEY: "),
+        (
+            "LEDGERGATE_SECRET_KEY_FILE",
+            "/not/mounted/key",
+            "LEDGERGATE_SECRET_KEY_FILE: there is no folder /not/mounted",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["serve", "doctor"])
