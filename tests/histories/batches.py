@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -17,6 +19,7 @@ from tests.postgres_setup import Server
 BATCH = 125
 POSTGRES_EVERY = 5
 KEEP_CHARS = 20_000
+CLEAN_UP_SECONDS = 20.0
 
 
 def quiet() -> None:
@@ -40,11 +43,26 @@ def batch(seed: int, number: int, size: int, *, postgres: bool) -> tuple[int, st
     return number, ""
 
 
+def _follow_parent() -> None:
+    """End with the process that plays all batches, also where that was killed: nobody waits for these any more."""
+    parent, mine = multiprocessing.parent_process(), os.getpid()
+    if parent is None:
+        return
+
+    def follow() -> None:
+        parent.join()
+        os.kill(mine, signal.SIGINT)  # which ends the batch, and its database server
+        time.sleep(CLEAN_UP_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=follow, name="follow-parent", daemon=True).start()
+
+
 def soak(*, seed: int, first: int, batches: int, size: int, at_once: int, postgres: bool) -> bool:
     """Play all batches and print a verdict; return whether the promise was kept."""
     begun, broken = time.monotonic(), []
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(at_once, mp_context=context) as pool:
+    with ProcessPoolExecutor(at_once, mp_context=context, initializer=_follow_parent) as pool:
         playing = [
             pool.submit(batch, seed, number, size, postgres=postgres and number % POSTGRES_EVERY == POSTGRES_EVERY - 1)
             for number in range(first, first + batches)
