@@ -101,7 +101,8 @@ class EnsurePaymentLink(Ensure):
         for request in requests.values():
             found = await self.entity.find(work, request)
             taken = await self.taken(work, [each.provider_entity_id for each in found])
-            free = [each for each in found if each.provider_entity_id not in taken]
+            mine = [each for each in found if each.marker == request.reference]
+            free = [each for each in mine if each.provider_entity_id not in taken]
             gone += [each.provider_entity_id for each in await self.entity.take_back(work, request, free)]
         if not gone:
             return ignored("the invoice has no payment link here")

@@ -20,7 +20,7 @@ from gateway.pipeline.keeping import PAYMENTS, TELLING, TOLD, payments_of
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Stage, Work
 from gateway.sources.base import Dropped
-from storage.records import EntityMapping, JobStatus, MappingStatus, Note, ReviewStatus, Scope
+from storage.records import EntityMapping, JobStatus, MappingStatus, Note, Review, ReviewStatus, Scope
 
 LOOKS = (60.0, 900.0)
 """Seconds after a webhook at which a payment is looked at again that the provider shows as under way, or not at all."""
@@ -153,12 +153,16 @@ class RecordPayment(Stage):
         )
         if doubtful.items:
             return True
-        asked = await self.store.list_reviews(scope, connection=job.connection, status=ReviewStatus.OPEN, limit=200)
-        return any(
-            isinstance(each, dict) and each.get("provider_entity_id") == paid.provider_entity_id
-            for review in asked.items
-            for each in (review.candidates if isinstance(review.candidates, list) else ())
-        )
+        cursor: str | None = None
+        while True:
+            asked = await self.store.list_reviews(
+                scope, connection=job.connection, status=ReviewStatus.OPEN, limit=200, cursor=cursor
+            )
+            if any(_shows(review, paid.provider_entity_id) for review in asked.items):
+                return True
+            cursor = asked.next_cursor
+            if cursor is None:
+                return False
 
     async def _not_told(self, work: Work, received: Received, *, under_way: Decimal) -> str | None:
         """Return in words why the platform is not told, or None. Raises PaymentDiffersError.
@@ -200,6 +204,12 @@ class RecordPayment(Stage):
             connector=mapping.connector, payment=payment.provider_entity_id,
         )  # fmt: skip
         return "not told: the platform has no place for payments" if done is None else TOLD
+
+
+def _shows(review: Review, record: str) -> bool:
+    """Whether a record is among those that a question is about."""
+    shown = review.candidates if isinstance(review.candidates, list) else ()
+    return any(isinstance(each, dict) and each.get("provider_entity_id") == record for each in shown)
 
 
 def check(received: Received) -> None:

@@ -40,7 +40,7 @@ class Result:
     link: Link | None = None
     note: Note | None = None
     stale: Held | None = None
-    written_back: MappingKey | None = None
+    written_back: Held | None = None
     close_intent: str | None = None
     intent_result: str | None = None
     looked: str | None = None

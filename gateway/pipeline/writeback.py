@@ -19,7 +19,7 @@ class WriteBack(Stage):
         if wrote is None:
             return ignored("the platform has no place for the link")
         return Result(
-            status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done", written_back=mapping.key,
+            status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done", written_back=mapping.held,
             decision={"decision": "write_back", "why": "written" if wrote else "was there already"},
         )  # fmt: skip
 

@@ -50,11 +50,14 @@ UPDATE intents SET closed_at = $5, result = $6, snapshot = NULL
 _CLOSE_GUARDS = """
 UPDATE guards SET closed_at = $1 WHERE connection = $2 AND guard = ANY($3::text[]) AND intent_id = $4"""
 _LOOKED = "UPDATE intents SET looked_at = $1 WHERE intent_id = $2 AND closed_at IS NULL"
-_NOT_COMING = """
-DELETE FROM mappings
- WHERE status = 'intended' AND provider_entity_id IS NULL
-   AND (source, entity_type, entity_id, connection)
+_ITS_MAPPING = """(source, entity_type, entity_id, connection)
        = (SELECT source, entity_type, entity_id, connection FROM intents WHERE intent_id = $1)"""
+_NOT_COMING = f"""
+DELETE FROM mappings WHERE status = 'intended' AND provider_entity_id IS NULL
+   AND {_ITS_MAPPING}"""
+_DEAD_AGAIN = f"""
+UPDATE mappings SET status = 'stale', updated_at = $2 WHERE status = 'intended'
+   AND {_ITS_MAPPING}"""
 _REFUSED = "UPDATE intents SET refused_at = $1, looked_at = NULL WHERE intent_id = $2 AND closed_at IS NULL"
 
 
@@ -68,9 +71,13 @@ async def close_open_intent(db: Session, mapping: MappingKey, result: str, now: 
     await _close_guards(db, await db.row(_CLOSE_OPEN, *values.key(mapping), micros(now), result), now)
 
 
-async def nothing_is_coming(db: Session, intent_id: str) -> None:
-    """Take away the mapping that was only intended: its create has ended in nothing."""
+async def nothing_is_coming(db: Session, intent_id: str, now: datetime) -> None:
+    """Take away the mapping that was only intended: its create has ended in nothing.
+
+    One that was to replace a dead record is about that one again.
+    """
     await db.execute(_NOT_COMING, intent_id)
+    await db.execute(_DEAD_AGAIN, intent_id, micros(now))
 
 
 async def mark_looked(db: Session, intent_id: str, now: datetime) -> None:

@@ -42,12 +42,12 @@ _STALE = f"UPDATE mappings SET status = 'stale', epoch = epoch + 1, updated_at =
 _LINKED = """
 SELECT 1 FROM mappings
  WHERE source = $1 AND entity_type = $2 AND entity_id = $3 AND connection = $4 AND status = 'linked'"""
+_WRITTEN_BACK = f"UPDATE mappings SET written_back_at = $1, updated_at = $1 WHERE {_HELD}"
 _NOTES = """
 SELECT notes FROM mappings
  WHERE source = $1 AND entity_type = $2 AND entity_id = $3 AND connection = $4 AND provider_entity_id = $5
    FOR UPDATE"""
 _NOTE = f"UPDATE mappings SET updated_at = $1, notes = $7, details = coalesce($8, details) WHERE {_HELD}"
-_WRITTEN_BACK = f"UPDATE mappings SET written_back_at = $1, updated_at = $1 WHERE {_IS}"
 
 
 async def link(db: Session, new: Link, now: datetime, *, by_hand: bool = False) -> None:
@@ -85,9 +85,9 @@ async def note(db: Session, new: Note, now: datetime) -> None:
     await db.execute(_NOTE, micros(now), *held, values.noted(row["notes"], new), dumps(new.details))
 
 
-async def mark_written_back(db: Session, key: MappingKey, now: datetime) -> None:
-    """Note that the source knows of the link."""
-    await db.execute(_WRITTEN_BACK, micros(now), *values.key(key))
+async def mark_written_back(db: Session, told: Held, now: datetime) -> None:
+    """Note that the source knows of the link; where it is another by now, of that one it does not."""
+    await db.execute(_WRITTEN_BACK, micros(now), *values.held(told))
 
 
 class Mappings:

@@ -98,7 +98,7 @@ async def _write_mapping(db: Session, s: Settlement) -> None:
     if s.close_intent is not None:
         await close_intent(db, s.close_intent, s.intent_result or "closed", now)
         if s.link is None:
-            await nothing_is_coming(db, s.close_intent)
+            await nothing_is_coming(db, s.close_intent, now)
     if s.looked is not None:
         await mark_looked(db, s.looked, now)
     if s.link is not None:

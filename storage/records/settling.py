@@ -92,7 +92,7 @@ class Settlement:
     note: Note | None = None
     stale: Held | None = None
     """Whose record has died. Raises RecordMovedError at settling when another one is linked by now."""
-    written_back: MappingKey | None = None
+    written_back: Held | None = None
     close_intent: str | None = None
     intent_result: str | None = None
     looked: str | None = None

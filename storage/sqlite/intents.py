@@ -51,11 +51,14 @@ UPDATE intents SET closed_at = ?, result = ?, snapshot = NULL WHERE {_KEY} AND c
 _CLOSE_GUARDS = """
 UPDATE guards SET closed_at = ?
  WHERE connection = ? AND guard IN (SELECT value FROM json_each(?)) AND intent_id = ?"""
-_NOT_COMING = """
-DELETE FROM mappings
- WHERE status = 'intended' AND provider_entity_id IS NULL
-   AND (source, entity_type, entity_id, connection)
+_ITS_MAPPING = """(source, entity_type, entity_id, connection)
        = (SELECT source, entity_type, entity_id, connection FROM intents WHERE intent_id = ?)"""
+_NOT_COMING = f"""
+DELETE FROM mappings WHERE status = 'intended' AND provider_entity_id IS NULL
+   AND {_ITS_MAPPING}"""
+_DEAD_AGAIN = f"""
+UPDATE mappings SET status = 'stale', updated_at = ? WHERE status = 'intended'
+   AND {_ITS_MAPPING}"""
 _LOOKED = "UPDATE intents SET looked_at = ? WHERE intent_id = ? AND closed_at IS NULL"
 _REFUSED = "UPDATE intents SET refused_at = ?, looked_at = NULL WHERE intent_id = ? AND closed_at IS NULL"
 
@@ -92,9 +95,13 @@ def _close_guards(db: sqlite3.Connection, closed: rows.Row | None, at: int) -> M
     return rows.mapping_key(closed)
 
 
-def nothing_is_coming(db: sqlite3.Connection, intent_id: str) -> None:
-    """Take away the mapping that was only intended: its create has ended in nothing."""
+def nothing_is_coming(db: sqlite3.Connection, intent_id: str, now: datetime) -> None:
+    """Take away the mapping that was only intended: its create has ended in nothing.
+
+    One that was to replace a dead record is about that one again.
+    """
     db.execute(_NOT_COMING, (intent_id,))
+    db.execute(_DEAD_AGAIN, (micros(now), intent_id))
 
 
 def mark_looked(db: sqlite3.Connection, intent_id: str, now: datetime) -> None:

@@ -39,9 +39,9 @@ _UNLESS_LINKED_ELSEWHERE = """
 _HELD = f"{_KEY} AND provider_entity_id = ?"
 _STALE = f"UPDATE mappings SET status = 'stale', epoch = epoch + 1, updated_at = ? WHERE {_HELD} AND status = 'linked'"
 _LINKED = f"SELECT 1 FROM mappings WHERE {_KEY} AND status = 'linked'"
+_WRITTEN_BACK = f"UPDATE mappings SET written_back_at = ?, updated_at = ? WHERE {_HELD}"
 _NOTES = f"SELECT notes FROM mappings WHERE {_HELD}"
 _NOTE = f"UPDATE mappings SET notes = ?, details = coalesce(?, details), updated_at = ? WHERE {_HELD}"
-_WRITTEN_BACK = f"UPDATE mappings SET written_back_at = ?, updated_at = ? WHERE {_KEY}"
 
 
 def read_mapping(db: sqlite3.Connection, key: tuple[str, str, str, str]) -> EntityMapping | None:
@@ -85,9 +85,9 @@ def note(db: sqlite3.Connection, new: Note, now: datetime) -> None:
     db.execute(_NOTE, (values.noted(row["notes"], new), dumps(new.details), micros(now), *held))
 
 
-def mark_written_back(db: sqlite3.Connection, key: MappingKey, now: datetime) -> None:
-    """Note that the source knows of the link."""
-    db.execute(_WRITTEN_BACK, (micros(now), micros(now), *values.key(key)))
+def mark_written_back(db: sqlite3.Connection, told: Held, now: datetime) -> None:
+    """Note that the source knows of the link; where it is another by now, of that one it does not."""
+    db.execute(_WRITTEN_BACK, (micros(now), micros(now), *values.held(told)))
 
 
 class Mappings:

@@ -88,7 +88,7 @@ def _write_mapping(db: sqlite3.Connection, s: Settlement) -> None:
     if s.close_intent is not None:
         closed = close_intent(db, s.close_intent, s.intent_result or "closed", now)
         if s.link is None:
-            nothing_is_coming(db, s.close_intent)
+            nothing_is_coming(db, s.close_intent, now)
     if s.looked is not None:
         mark_looked(db, s.looked, now)
     if s.link is not None:

@@ -138,7 +138,7 @@ class SettlingContract(StoreFixtures):
 
     async def test_a_dead_record_is_replaced_in_one_settlement(self, store: Store) -> None:
         first = await running_job(store)
-        await store.settle(make_settlement(first, link=make_link("dead"), written_back=make_key()))
+        await store.settle(make_settlement(first, link=make_link("dead"), written_back=make_held("dead")))
         second = await running_job(store)
         await store.settle(make_settlement(second, seconds=2, stale=make_held("dead"), link=make_link("alive")))
         mapping = await store.get_mapping(make_key())
@@ -173,9 +173,22 @@ class SettlingContract(StoreFixtures):
         await store.settle(make_settlement(claimed, close_intent=begun.intent_id, intent_result="absent"))
         assert await store.get_mapping(make_key()) is None
 
+    async def test_where_nothing_came_in_place_of_a_dead_record_the_mapping_says_that_it_is_dead(
+        self, store: Store
+    ) -> None:
+        await store.put_mapping(make_link(), now=T0)
+        claimed = await running_job(store)
+        await store.settle(make_settlement(claimed, JobStatus.PENDING, stale=make_held()))
+        again = await claim_one(store, seconds=2)
+        begun = await store.begin_intent(make_intent(), job_id=again.job.job_id, fence=again.job.fence)
+        await store.settle(make_settlement(again, seconds=3, close_intent=begun.intent_id, intent_result="refused"))
+        mapping = await store.get_mapping(make_key())
+        assert mapping is not None
+        assert (mapping.status, mapping.provider_entity_id, mapping.epoch) == ("stale", "rec_1", 1)
+
     async def test_a_write_back_is_noted_and_forgotten_with_another_record(self, store: Store) -> None:
         claimed = await running_job(store)
-        await store.settle(make_settlement(claimed, JobStatus.PENDING, link=make_link(), written_back=make_key()))
+        await store.settle(make_settlement(claimed, JobStatus.PENDING, link=make_link(), written_back=make_held()))
         mapping = await store.get_mapping(make_key())
         assert mapping is not None
         assert mapping.written_back_at == at(1)
@@ -185,6 +198,11 @@ class SettlingContract(StoreFixtures):
         assert (same.written_back_at, same.why) == (at(1), "again")
         other = await store.put_mapping(make_link("rec_9"), now=at(6))
         assert other.written_back_at is None
+        late = await claim_one(store, seconds=7)
+        await store.settle(make_settlement(late, seconds=8, written_back=make_held()))
+        still = await store.get_mapping(make_key())
+        assert still is not None
+        assert still.written_back_at is None, "the platform was told of the record before"
 
     async def test_an_error_can_pause_the_connection(self, store: Store) -> None:
         await store.put_connection(make_connection())

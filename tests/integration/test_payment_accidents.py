@@ -1,14 +1,24 @@
 """Payments at the wrong moment: before the link is known, after a void, by hand-made links."""
 
+from decimal import Decimal
+
 import pytest
 
 from connectors.testing.faults import Fault, FaultKind
 from connectors.testing.simulator import Call, Moment
-from storage.records import DeliveryStatus
+from storage.records import DeliveryStatus, JobStatus
+from storage.sqlite.store import SqliteStore
 from tests.configuring import NOMOD_EVENTS, SOURCE
 from tests.harness import NOMOD, Rig
 from tests.integration.api_setup import API, callers
 from tests.integration.payment_setup import an_invoice, ask, charge_event, tell
+
+MUCH_ELSE = """
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
+INSERT INTO reviews (review_id, created_at, source, tenant_id, environment_id, connection, entity_type, kind, reason,
+                     status)
+SELECT 'rev_more' || i, created_at + i, source, tenant_id, environment_id, connection, entity_type, kind, reason, status
+  FROM n, reviews WHERE review_id = ?"""
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +119,21 @@ async def test_a_refund_of_what_was_told_shows_with_our_record(rig: Rig) -> None
     [kept] = mapping.notes["payments"]
     assert (kept["platform"], kept["status"]) == ("told", "returned")
     assert len(rig.flexprice.payments) == 1
+
+
+async def test_a_payment_waits_for_the_question_about_its_link_however_much_else_is_asked(rig: Rig) -> None:
+    rig.nomod.account_tax = Decimal(5)
+    _, invoice = an_invoice(rig)
+    async with callers(rig) as who:
+        assert (await ask(who, invoice)).json["status"] == "needs_review"
+    asked = await rig.open_review()
+    assert isinstance(rig.store, SqliteStore)
+    await rig.store._db.write(lambda db: db.execute(MUCH_ELSE, (asked.review_id,)))
+    [record] = rig.nomod.links
+    await rig.send(charge_event(rig, rig.nomod.pay_link(record)), source=NOMOD_EVENTS)
+    await rig.live(60)
+    [job] = await rig.jobs(kind="record_payment")
+    assert job.status is JobStatus.PENDING, job.reason
 
 
 async def test_a_payment_is_for_whom_the_link_belongs_to_by_now(rig: Rig) -> None:
