@@ -14,6 +14,7 @@ from connectors.models import CreateIntent
 from connectors.money import MoneyError, exact
 from connectors.money import shown as money
 from gateway.errors import AmountDiffersError, CustomerNotLinkedError
+from gateway.pipeline.asking import unless_asked
 from gateway.pipeline.creating import RefusedError, wait_for_equal
 from gateway.pipeline.dispatch import ENSURE_INVOICE, INVOICE, check_job, link_job, next_void_job
 from gateway.pipeline.ensure import Ensure
@@ -38,6 +39,8 @@ from storage.records import EntityMapping, Intent, MappingKey, MappingStatus, Ne
 
 NOT_OFFERED = "gateway.not_offered"
 """The fact of a connection whose account has answered that it has no API for invoices."""
+CHANGED = "changed"
+"""The question about a linked invoice that has another sum at the platform by now."""
 _BILLED = TypeAdapter(Billed)
 
 
@@ -87,7 +90,7 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
             f"invoice {mapping.provider_entity_id} was made over {money(was, currency)}, and the platform's total is"
             f" {money(invoice.total, invoice.currency)} by now: void it there, and finalize another"
         )
-        return Ask(kind="changed", why=why, candidates=())
+        return Ask(kind=CHANGED, why=why, candidates=())
 
     async def lapsed(self, work: Work) -> bool:
         """Ask whether the invoice was voided; nobody takes a gift back."""
@@ -225,7 +228,8 @@ class EnsureInvoice(Ensure):
             result = await self._beside_others(work) or await super().__call__(work)
             if result.link is not None:
                 await self._tell(work, "")
-            return result
+            changed = result.review is not None and result.review.kind == CHANGED
+            return await unless_asked(self.store, work, result) if changed else result
         except RefusedError as refused:
             if isinstance(refused.error, NotOfferedError):
                 return await self._not_offered(work, refused.error, refused.intent)

@@ -13,6 +13,7 @@ from connectors.errors import ConfigurationError, ConnectorError
 from connectors.money import MoneyError, parse, shown, total
 from connectors.payments import PaidFor, PaidKind, Payment, Payments, PaymentStatus
 from gateway.errors import GatewayError, PaymentDiffersError, SourceRejectedError
+from gateway.pipeline.asking import unless_asked
 from gateway.pipeline.dispatch import next_payment_job
 from gateway.pipeline.entities import ignored
 from gateway.pipeline.failing import failed
@@ -50,7 +51,7 @@ class RecordPayment(Stage):
     async def __call__(self, work: Work) -> Result:
         """Run one attempt: one of the payment's records, and a job for the next.
 
-        Raises PaymentDiffersError, which a person decides about, and ConnectorError, GatewayError kinds.
+        A payment that differs is put before a person. Raises ConnectorError, GatewayError kinds.
         """
         job, connector = work.claimed.job, work.connector
         if not isinstance(connector, Payments):
@@ -68,13 +69,17 @@ class RecordPayment(Stage):
         if place >= len(payment.paid_for):
             return ignored("it is for none of the provider's invoices and links")
         paid, last = payment.paid_for[place], place + 1 == len(payment.paid_for)
-        if last:
-            return await self._record(work, payment, paid)
         try:
             result = await self._record(work, payment, paid)
+        except PaymentDiffersError as error:
+            named = PaymentDiffersError(f"{paid.kind.replace('_', ' ')} {paid.provider_entity_id}: {error.detail}")
+            asks = failed(work, named, schedule=self.schedule, now=self.now(), spread=0.0)
+            result = await unless_asked(self.store, work, asks)
         except (ConnectorError, GatewayError) as error:  # whatever is wrong with this one, the others were paid as well
+            if last:
+                raise
             result = failed(work, error, schedule=self.schedule, now=self.now(), spread=0.0)
-        if result.status is JobStatus.PENDING:
+        if last or result.status is JobStatus.PENDING:
             return result
         return _and_then(result, work, place + 1, now=self.now())
 

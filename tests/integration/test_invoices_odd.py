@@ -81,6 +81,19 @@ async def test_an_invoice_that_is_finalized_again_with_other_lines_is_put_before
     ]
 
 
+async def test_an_invoice_that_is_announced_again_and_again_with_one_other_sum_is_asked_about_once(rig: Rig) -> None:
+    await connect(rig, NOMOD)
+    await bill(rig)
+    await rig.finish()
+    [ours] = rig.flexprice.invoices.values()
+    for total, asked in (("1700", 1), ("1700", 1), ("1800", 2)):
+        ours["line_items"][0]["amount"] = ours["total"] = ours["amount_due"] = ours["amount_remaining"] = total
+        await rig.announce(ours["id"])
+        await rig.finish()
+        assert len((await rig.store.list_reviews()).items) == asked
+    assert len(await rig.jobs(kind="ensure_invoice", status=JobStatus.NEEDS_REVIEW)) == 2
+
+
 @BOTH
 async def test_money_that_is_none_is_not_taken_for_money_that_begins_like_it(rig: Rig, connection: str) -> None:
     await connect(rig, connection)

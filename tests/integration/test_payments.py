@@ -124,6 +124,19 @@ async def test_a_link_that_was_paid_with_another_sum_is_put_before_a_person(rig:
     assert rig.flexprice.invoices[invoice]["payment_status"] != "SUCCEEDED"
 
 
+async def test_a_payment_that_is_told_of_again_and_again_is_asked_about_once(rig: Rig) -> None:
+    _, record = await an_invoice(rig)
+    charge = rig.nomod.pay_invoice(record)
+    rig.nomod.charges[charge]["total"] = "1600.000"
+    told = [await tell(rig, charge) for _ in range(3)]
+    assert [each.status for each in told] == [DeliveryStatus.NEEDS_REVIEW, *[DeliveryStatus.IGNORED] * 2]
+    review = await rig.open_review()
+    rig.nomod.charges[charge]["total"] = "1700.000"
+    assert (await tell(rig, charge)).status is DeliveryStatus.NEEDS_REVIEW
+    asked = (await rig.store.list_reviews()).items
+    assert [each.entity_id for each in asked] == [review.entity_id] * 2
+
+
 @pytest.mark.parametrize("status", ["authorised", "failed", "refunded", "disputed", "something new"])
 async def test_only_settled_money_counts(rig: Rig, status: str) -> None:
     _, record = await an_invoice(rig)

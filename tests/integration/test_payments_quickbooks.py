@@ -75,9 +75,8 @@ async def test_parts_of_an_invoice_are_counted_one_by_one_in_both_shapes(rig: Ri
     await rig.check(all_linked=True)
 
 
-async def test_of_a_payment_for_two_invoices_one_that_differs_does_not_keep_the_other_from_being_counted(
-    rig: Rig,
-) -> None:
+async def paid_together(rig: Rig) -> tuple[str, str, str]:
+    """Have two invoices that one payment has paid; return their ids at the platform, and the payment's."""
     invoice, record = await billed(rig)
     customer = rig.flexprice.invoices[invoice]["customer_id"]
     other = str(rig.flexprice.add_invoice(customer, currency="usd")["id"])
@@ -87,6 +86,24 @@ async def test_of_a_payment_for_two_invoices_one_that_differs_does_not_keep_the_
     payment = rig.intuit.pay(record)["Id"]
     line = {"Amount": Decimal(1500), "LinkedTxn": [{"TxnId": second, "TxnType": "Invoice"}]}
     rig.intuit.payments[payment]["Line"].append(line)
+    return invoice, other, payment
+
+
+async def test_a_payment_that_differs_for_two_invoices_is_asked_about_for_each_and_once(rig: Rig) -> None:
+    invoice, other, payment = await paid_together(rig)
+    for each in (invoice, other):
+        rig.flexprice.invoices[each].update(amount_paid="500", amount_remaining="1000")
+    assert await tell(rig, payments_event(rig, payment)) is DeliveryStatus.NEEDS_REVIEW
+    assert await tell(rig, old(rig, payment)) is DeliveryStatus.IGNORED
+    asked = (await rig.store.list_reviews()).items
+    assert len({each.reason for each in asked}) == len(asked) == 2
+    assert all(any(record in each.reason for each in asked) for record in rig.intuit.invoices)
+
+
+async def test_of_a_payment_for_two_invoices_one_that_differs_does_not_keep_the_other_from_being_counted(
+    rig: Rig,
+) -> None:
+    invoice, other, payment = await paid_together(rig)
     rig.flexprice.invoices[invoice].update(amount_paid="500", amount_remaining="1000")
     assert await tell(rig, payments_event(rig, payment)) is DeliveryStatus.NEEDS_REVIEW
     assert (paid(rig, invoice), paid(rig, other)) == (Decimal(500), Decimal(1500))
