@@ -35,7 +35,10 @@ OPTIONS = (
 OURS = ("gateway", "connectors", "storage", "tests")
 EXPLAINED = ROOT / "docs" / "mutants.md"
 TARGETS: dict[str, tuple[str, ...]] = {
-    "gateway.sources.signing": ("tests/unit/test_signing.py", "tests/unit/test_signing_intuit.py"),
+    "gateway.sources.signing": (
+        "tests/unit/test_signing.py", "tests/unit/test_signing_headers.py", "tests/unit/test_signing_secrets.py",
+        "tests/unit/test_signing_static.py", "tests/unit/test_signing_intuit.py", "tests/unit/test_signing_fuzz.py",
+    ),
     "gateway.pipeline.matching": ("tests/unit/test_matching.py", "tests/unit/test_recovery_schedule.py"),
     "gateway.pipeline.policy": ("tests/unit/test_retry_policy.py",),
     "gateway.pipeline.ensure": (

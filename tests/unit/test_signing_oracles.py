@@ -1,7 +1,7 @@
 """Our verifier against the reference implementations: random deliveries both ways, and every wanted difference listed.
 
 `standardwebhooks` and `svix` read the wall clock, so these tests do too, and stay clear of the edges of the tolerance
-(which test_signing.py holds to the second, with a clock of its own).
+(which test_signing_headers.py holds to the second, with a clock of its own).
 """
 
 import base64
