@@ -19,8 +19,10 @@ from gateway.console.forms import TOKEN_FIELD
 from gateway.console.visit import CONSOLE, SESSION_COOKIE
 from tests.configuring import ENVIRONMENT, TENANT
 from tests.harness import ADMIN_KEY, Rig
+from tests.invariants import every
 
 ROOT = "/console"
+ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 OTHER_TENANT = "tenant_456"
 
 
@@ -249,3 +251,26 @@ async def browsers(rig: Rig) -> AsyncIterator[Browsers]:
             operator=await browser(made["operator"]), administrator=await browser(made["administrator"]),
             stranger=await browser(made["stranger"]), nobody=await browser(None),
         )  # fmt: skip
+
+
+@asynccontextmanager
+async def configured(rig: Rig) -> AsyncIterator[Browsers]:
+    """A tenant with a source and a connection; and browsers with each kind of key."""
+    await rig.add_flexprice()
+    await rig.add_nomod()
+    async with browsers(rig) as opened:
+        yield opened
+
+
+async def linked(rig: Rig, **customer: str) -> tuple[str, str]:
+    """Have a customer linked; return its id and that of the delivery."""
+    made = rig.flexprice.add_customer(**{**ADA, **customer})
+    delivery = await rig.finalize(made["id"])
+    await rig.finish()
+    return made["id"], delivery
+
+
+async def audited(rig: Rig) -> list[tuple[str, str]]:
+    """Return who did what through the console, oldest first."""
+    entries = await every(rig.store.list_audit)
+    return [(entry.actor, entry.action) for entry in reversed(entries) if entry.actor.startswith("key:")]

@@ -1,37 +1,21 @@
-"""What people do in the console: decide, retry, cancel, replay, link, pause, and make keys."""
+"""What people do with work in the console: retry, cancel, replay, link, and have payment links made."""
 
 from collections.abc import AsyncIterator
-from decimal import Decimal
 
 import pytest
 
 from connectors.testing.faults import Fault, FaultKind
-from storage.records import DeliveryStatus, JobStatus, ReviewStatus
+from storage.records import DeliveryStatus, JobStatus
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, Rig
-from tests.integration.console_setup import ROOT, Browsers, browsers
+from tests.integration.console_setup import ADA, Browsers, audited, configured
 from tests.invariants import every
-
-ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 
 
 @pytest.fixture
 async def who(rig: Rig) -> AsyncIterator[Browsers]:
-    """A tenant with a source and a connection; and browsers with each kind of key."""
-    await rig.add_flexprice()
-    await rig.add_nomod()
-    async with browsers(rig) as opened:
+    async with configured(rig) as opened:
         yield opened
-
-
-async def asked(rig: Rig) -> tuple[str, str]:
-    """Have a customer under review, with two candidates; return its id and that of the review."""
-    for name in ("Bea One", "Bea Two"):
-        rig.nomod.seed(first_name=name, email="bea@example.com")
-    bea = rig.flexprice.add_customer(name="Bea", email="bea@example.com")
-    await rig.finalize(bea["id"])
-    await rig.finish()
-    return bea["id"], (await rig.open_review()).review_id
 
 
 async def failed(rig: Rig, *names: str) -> list[str]:
@@ -40,126 +24,6 @@ async def failed(rig: Rig, *names: str) -> list[str]:
         await rig.finalize(rig.flexprice.add_customer(name=name, email="")["id"])
     await rig.finish()
     return [job.job_id for job in await rig.jobs(status=JobStatus.FAILED)]
-
-
-async def audited(rig: Rig) -> list[tuple[str, str]]:
-    """Return who did what through the console, oldest first."""
-    entries = await every(rig.store.list_audit)
-    return [(entry.actor, entry.action) for entry in reversed(entries) if entry.actor.startswith("key:")]
-
-
-# Decisions -----------------------------------------------------------------------------------------------------------
-
-
-async def test_a_review_shows_the_candidates_side_by_side_and_marks_what_differs(rig: Rig, who: Browsers) -> None:
-    customer, review = await asked(rig)
-    needs = await who.viewer.get("/needs")
-    assert "Which record is it?" in needs.text
-    page = await who.viewer.get(f"/reviews/{review}")
-    for told in ("Bea One", "Bea Two", "bea@example.com", customer, "≠ differs", "= same", "same e-mail"):
-        assert told in page.text, told
-    assert page.html.count('class="differs"') == 2
-    assert "Adopt this one" not in page.text
-    assert "Your key may look, and not decide" in page.text
-
-
-async def test_an_invoice_s_review_shows_both_sums_and_what_was_decided_leads_to_its_page(
-    rig: Rig, who: Browsers
-) -> None:
-    await rig.add_nomod(invoices=True)
-    rig.nomod.account_tax = Decimal(5)
-    ada = rig.flexprice.add_customer(**ADA)
-    delivery = await rig.finalize(ada["id"])
-    await rig.finish()
-    review = (await rig.open_review()).review_id
-    assert "The sums differ" in (await who.viewer.get("/needs")).text
-    page = await who.operator.get(f"/reviews/{review}")
-    for told in ("1500.00 AED", "1575.00 AED", "At the platform", "open", ada["id"]):
-        assert told in page.text, told
-    await who.operator.submit(page, f"/reviews/{review}", holding="provider_entity_id")
-    await rig.finish()
-    [made] = rig.nomod.invoices.values()
-    [job] = await rig.jobs(kind="ensure_invoice")
-    shown = await who.viewer.get(f"/jobs/{job.job_id}")
-    assert made["id"] in shown.text
-    assert made["url"] in shown.html
-    way = await who.viewer.get(f"/deliveries/{delivery}")
-    assert f"/jobs/{job.job_id}" in way.html
-    assert "Invoice" in way.text
-
-
-async def test_adopting_a_candidate_links_it(rig: Rig, who: Browsers) -> None:
-    customer, review = await asked(rig)
-    page = await who.operator.get(f"/reviews/{review}")
-    record = page.form(f"/reviews/{review}", holding="provider_entity_id").fields["provider_entity_id"]
-    after = await who.operator.submit(page, f"/reviews/{review}", holding="provider_entity_id")
-    assert f"{customer} is being linked to {record}" in after.text
-    await rig.finish()
-    assert await rig.linked(customer) == record
-    assert len(rig.nomod.customers) == 2
-    assert ("key:operator", "review.resolved") in await audited(rig)
-    assert "Resolved" in (await who.operator.get(f"/reviews/{review}")).text
-    assert (await who.operator.get("/needs")).heading == "Needs you"
-    await rig.check()
-
-
-async def test_creating_a_new_record_creates_one(rig: Rig, who: Browsers) -> None:
-    customer, review = await asked(rig)
-    await who.operator.post(f"/reviews/{review}", {"decision": "create"})
-    await rig.finish()
-    assert await rig.linked(customer) is not None
-    assert len(rig.nomod.customers) == 3
-
-
-async def test_ignoring_creates_and_links_nothing(rig: Rig, who: Browsers) -> None:
-    customer, review = await asked(rig)
-    await who.operator.post(f"/reviews/{review}", {"decision": "ignore"})
-    await rig.finish()
-    assert await rig.linked(customer) is None
-    assert len(rig.nomod.customers) == 2
-    assert (await rig.store.get_review(review)).status is ReviewStatus.RESOLVED
-
-
-async def test_an_id_that_is_entered_is_looked_up_first(rig: Rig, who: Browsers) -> None:
-    customer, review = await asked(rig)
-    page = await who.operator.get(f"/reviews/{review}")
-    refused = await who.operator.submit(
-        page,
-        f"/reviews/{review}",
-        holding="provider_entity_id",
-        provider_entity_id="00000000-0000-4000-8000-000000000000",
-    )
-    assert refused.status == 422
-    assert "Record unknown to the provider" in refused.text
-    assert "Nothing was decided" in refused.text
-    assert (await rig.store.get_review(review)).status is ReviewStatus.OPEN
-    other = rig.nomod.seed(first_name="Beatrice", email="beatrice@example.com")
-    await who.operator.post(f"/reviews/{review}", {"decision": "adopt", "provider_entity_id": f"  {other} "})
-    await rig.finish()
-    assert await rig.linked(customer) == other
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        {}, {"decision": ""}, {"decision": "delete"}, {"decision": "adopt"},
-        {"decision": "adopt", "provider_entity_id": "   "},
-    ],
-)  # fmt: skip
-async def test_a_decision_that_is_none_decides_nothing(rig: Rig, who: Browsers, form: dict[str, str]) -> None:
-    _, review = await asked(rig)
-    answer = await who.operator.post(f"/reviews/{review}", form)
-    assert answer.status == 400
-    assert "Nothing was decided" in answer.text
-    assert (await rig.store.get_review(review)).status is ReviewStatus.OPEN
-
-
-async def test_a_review_is_decided_once(rig: Rig, who: Browsers) -> None:
-    _, review = await asked(rig)
-    await who.operator.post(f"/reviews/{review}", {"decision": "ignore"})
-    again = await who.administrator.post(f"/reviews/{review}", {"decision": "create"})
-    assert again.status == 409
-    assert "it was resolved before" in again.text
 
 
 # Jobs and deliveries -------------------------------------------------------------------------------------------------
@@ -307,98 +171,6 @@ async def test_when_the_provider_cannot_be_asked_nothing_is_linked(rig: Rig, who
     assert answer.status == 502
     assert "Nothing was changed" in answer.text
     assert await rig.linked(customer) == before
-
-
-# Connections, sources, keys ------------------------------------------------------------------------------------------
-
-
-async def test_a_connection_is_paused_with_a_reason_and_resumed_where_it_needs_somebody(
-    rig: Rig, who: Browsers
-) -> None:
-    page = await who.operator.get(f"/connections/{NOMOD}")
-    after = await who.operator.submit(page, f"/connections/{NOMOD}/pause", reason="Books are closed")
-    assert "Books are closed" in after.text
-    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
-    await rig.finish()
-    needs = await who.operator.get("/needs")
-    assert "1 job waits" in needs.text
-    after = await who.operator.submit(needs, f"/connections/{NOMOD}/resume")
-    assert "Active again" in after.text
-    await rig.finish()
-    assert len(rig.nomod.customers) == 1
-
-
-async def test_a_test_names_the_account_or_says_what_is_wrong(rig: Rig, who: Browsers) -> None:
-    good = await who.operator.follow(await who.operator.post(f"/connections/{NOMOD}/test"))
-    assert "The credentials work" in good.text
-    await rig.add_nomod("another", api_key="sk_test_of_somebody_else")
-    bad = await who.operator.post("/connections/another/test")
-    assert bad.status == 502
-    assert "authentication_failed" in bad.text
-
-
-async def test_a_connection_and_a_source_go_only_when_their_names_are_typed(rig: Rig, who: Browsers) -> None:
-    for kind, name in (("connections", NOMOD), ("sources", SOURCE)):
-        kept = await who.administrator.follow(
-            await who.administrator.post(f"/{kind}/{name}/remove", {"sure": "something else"})
-        )
-        assert "Nothing was removed" in kept.text
-        page = await who.administrator.get(f"/{kind}/{name}")
-        gone = await who.administrator.submit(page, f"/{kind}/{name}/remove", sure=name)
-        assert f"{name} is removed" in gone.text
-        await who.administrator.get(f"/{kind}/{name}", status=404)
-
-
-@pytest.mark.parametrize("name", ["none", "a%0d%0aSet-Cookie:%20x=1", "%2F%2Fevil.example", "%00", "..%2f.."])
-async def test_a_name_that_nothing_has_is_not_found_whatever_it_is_made_of(who: Browsers, name: str) -> None:
-    for path in (f"/connections/{name}", f"/sources/{name}"):
-        assert (await who.administrator.ask("GET", ROOT + path)).status == 404, path
-        for act in ("remove", "edit", "test"):
-            answer = await who.administrator.post(f"{path}/{act}", {"sure": "x"})
-            assert answer.status == 404, (path, act)
-            assert "evil" not in answer.headers.get("Location", "")
-
-
-async def test_a_test_event_goes_through_the_real_door(rig: Rig, who: Browsers) -> None:
-    page = await who.operator.get(f"/sources/{SOURCE}")
-    after = await who.operator.submit(page, f"/sources/{SOURCE}/test")
-    assert "A signed test event was accepted" in after.text
-    assert after.heading.startswith("ledgergate.test")
-    deliveries = await every(rig.store.list_deliveries)
-    assert [delivery.event_type for delivery in deliveries] == ["ledgergate.test"]
-
-
-async def test_a_source_is_disabled_and_enabled(rig: Rig, who: Browsers) -> None:
-    page = await who.administrator.get(f"/sources/{SOURCE}")
-    off = await who.administrator.submit(page, f"/sources/{SOURCE}/switch", do="disable")
-    assert "Disabled" in off.text
-    assert (await rig.post(b"{}")).status == 404
-    on = await who.administrator.submit(off, f"/sources/{SOURCE}/switch", do="enable")
-    assert "Receiving again" in on.text
-    assert (await rig.post(b"{}")).status == 202
-
-
-async def test_a_key_is_shown_once_and_works_until_it_is_revoked(rig: Rig, who: Browsers) -> None:
-    page = await who.administrator.get("/settings/keys")
-    made = await who.administrator.submit(page, "/settings/keys", name="Monday's assistant", role="viewer")
-    key = made.html[made.html.index("lgk_") :].partition("<")[0]
-    assert made.headers["Cache-Control"] == "no-store"
-    assert (await who.nobody.log_in(key)).status == 303
-    listed = await who.administrator.get("/settings/keys")
-    assert "Monday's assistant" in listed.text
-    assert key not in listed.html
-    row = next(row for row in await rig.store.list_keys() if row.name == "Monday's assistant")
-    await who.administrator.submit(listed, f"/settings/keys/{row.key_id}/revoke")
-    assert (await who.nobody.ask("GET", f"{ROOT}/jobs")).status == 303
-    for name in ("", "x" * 101, "a\nb"):
-        refused = await who.administrator.follow(
-            await who.administrator.post("/settings/keys", {"name": name, "role": "viewer"})
-        )
-        assert "No key was made" in refused.text
-    refused = await who.administrator.follow(
-        await who.administrator.post("/settings/keys", {"name": "x", "role": "king"})
-    )
-    assert "choose a role" in refused.text
 
 
 # Payment links -------------------------------------------------------------------------------------------------------

@@ -15,19 +15,14 @@ from aiohttp.test_utils import TestServer
 from gateway.console.live import MAX_EACH, Streams
 from gateway.console.visit import CONSOLE
 from tests.harness import Rig
-from tests.integration.console_setup import OTHER_TENANT, ROOT, Browser, Browsers, browsers
-
-ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+from tests.integration.console_setup import ADA, OTHER_TENANT, ROOT, Browser, Browsers, configured
 
 
 @pytest.fixture
 async def who(rig: Rig) -> AsyncIterator[Browsers]:
     """A tenant with a source and a connection; browsers; and streams that look at once."""
-    await rig.add_flexprice()
-    await rig.add_nomod()
-    streams = rig.gateway.app[CONSOLE].streams
-    streams._quiet = 0.0
-    async with browsers(rig) as opened:
+    rig.gateway.app[CONSOLE].streams._quiet = 0.0
+    async with configured(rig) as opened:
         yield opened
 
 
