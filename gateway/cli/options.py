@@ -8,7 +8,7 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count: change nothing.")]
-All = Annotated[bool, typer.Option("--all", help="All there are, when no filter is given.")]
+All = Annotated[bool, typer.Option("--all", help="All of these, when no filter is given.")]
 Tenant = Annotated[str | None, typer.Option("--tenant-id", help="Only this tenant; default: every one.")]
 Environment = Annotated[str | None, typer.Option("--environment-id", help="Only this environment; default: every one.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=500, help="How many at most.")]
