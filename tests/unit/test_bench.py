@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from multidict import CIMultiDict
 
-from bench import deliveries, generator, load
+from bench import capacity, deliveries, generator, load
 from bench.cli import LANES, main
 from bench.figures import Results, Sample, percentile, shown
 from bench.plot import draw
@@ -20,6 +20,7 @@ from bench.subjects import LIMIT, OURS
 from bench.targets import Outcome, outcomes
 from gateway.sources.signing import StandardWebhooksVerifier
 
+ROOT = Path(__file__).resolve().parents[2]
 MACHINE = {
     "at": "2026-11-22T00:00:00Z", "cpu": "a processor", "cores": 2, "pinned": {"server": 0, "generator": 1},
     "system": "Linux", "python": "3.11", "sqlite": "3.40", "packages": {"aiohttp": "3.14"}, "idle_before": 0.98,
@@ -188,3 +189,8 @@ def test_it_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     assert {"door", "jobs", "flush", "flood", "memory", "start", "durable", "rates", "nodes"} == set(LANES)
     assert load.spare(4) in (0, 4 * load.SPARE)
+
+
+def test_the_page_shows_what_the_capacity_model_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert capacity.main([]) == 0
+    assert capsys.readouterr().out.strip() in (ROOT / "docs/performance.md").read_text("utf-8")
