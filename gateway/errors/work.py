@@ -112,7 +112,7 @@ class PaymentDiffersError(GatewayError):
     title = "Payment differs"
     cause = (
         "A payment at the provider has another sum or currency than our record asks for, or than was counted before;"
-        " it is more than is open, or for a voided invoice."
+        " it is more than is open, for a voided invoice, or by a payment link that another one has followed."
     )
     resolution = (
         "Compare both in the review, and put it right at the platform by hand; then `ignore` the review. `create` and"

@@ -215,9 +215,11 @@ class PaymentLinks(Desk):
             mapping = await self.store.get_mapping(wish.key(PAYMENT_LINK))  # after the jobs: one may have made it
             ready = self._ready(wish, mapping)
             done = job.status is JobStatus.SUCCEEDED
-            if mapping is not None and ready is not None and (done or mapping.provider_entity_id != gone):
+            refused = done and job.outcome == "ignored"
+            seen = done and not refused
+            if mapping is not None and ready is not None and (seen or mapping.provider_entity_id != gone):
                 return ready
-            if done and job.outcome == "ignored":
+            if refused:
                 raise InvoiceNotPayableError(job.reason or "")
             left = deadline - asyncio.get_running_loop().time()
             if done and left > 0 and begun < MOST_JOBS and wish.live.makes_links:

@@ -1,16 +1,33 @@
-"""What is kept with mappings about money: what a payment link asks for and was taken for, and payments. Pure."""
+"""What is kept about money: what a payment link asks for and was taken for, payments, and links that were given up."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from connectors.invoices import Invoice
+from storage import Store
 from storage.records import EntityMapping, MappingStatus
 
 TELLING, TOLD = "being told", "told"
 """What stands with a payment while the platform is told of it, and afterwards."""
 PAYMENTS = "payments"
 """The note with the payments of an invoice or link. The jobs of payments alone write it, one after the other."""
+
+
+async def keep_given_up(store: Store, mapping: EntityMapping, *, now: datetime) -> None:
+    """Keep for which invoice a payment link was: another one may take its place, and money may come by it yet."""
+    owner, key = _given_up(mapping.connection, mapping.provider_entity_id or "")
+    await store.keep_fact(owner, key, mapping.entity_id, now=now)
+
+
+async def invoice_given_up(store: Store, connection: str, record: str) -> str | None:
+    """Return the id of the invoice whose payment link this was; None where it was nobody's."""
+    return await store.get_fact(*_given_up(connection, record))
+
+
+def _given_up(connection: str, record: str) -> tuple[str, str]:
+    return f"connection:{connection}", f"payment_link.given_up.{record}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +67,11 @@ class LinkedLink:
 def was_told(mapping: EntityMapping) -> bool:
     """Whether the platform was told of a payment of this link (payments.py keeps them with the mapping)."""
     return any(each.get("platform") == TOLD for each in payments_of(mapping))
+
+
+def is_being_told(mapping: EntityMapping) -> bool:
+    """Whether money has come by this link of which the platform may not know yet."""
+    return any(each.get("platform") == TELLING for each in payments_of(mapping))
 
 
 def payments_of(mapping: EntityMapping) -> list[dict[str, Any]]:

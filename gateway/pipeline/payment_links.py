@@ -11,7 +11,7 @@ from connectors.money import shown as money
 from gateway.pipeline.dispatch import ENSURE_LINK, PAYMENT_LINK
 from gateway.pipeline.ensure import Ensure
 from gateway.pipeline.entities import ignored
-from gateway.pipeline.keeping import LinkedLink, was_told
+from gateway.pipeline.keeping import LinkedLink, is_being_told, keep_given_up, payments_of, was_told
 from gateway.pipeline.link_matching import difference
 from gateway.pipeline.links import LinkEntity, payment_links, shown_link
 from gateway.pipeline.matching import Ask, Judged
@@ -31,6 +31,8 @@ class EnsurePaymentLink(Ensure):
         """Run one attempt. A link for another amount, or for nothing any more, is switched off before all else."""
         mapping = work.claimed.mapping
         unsettled = work.claimed.intent is not None or work.decision is not None
+        if mapping is not None and self._is_asked_for(work) and not unsettled and is_being_told(mapping):
+            return ignored(f"the link {mapping.provider_entity_id} has been paid, and the platform is being told")
         if mapping is None or mapping.status is not MappingStatus.LINKED or unsettled:
             if not self._is_asked_for(work) and not unsettled:
                 return await self._in_review(work)
@@ -38,12 +40,12 @@ class EnsurePaymentLink(Ensure):
         wanted = await work.source.payable(mapping.entity_id)
         found = await payment_links(work).get_link(mapping.provider_entity_id or "")
         if found is not None and found.used:
-            return self._paid(work, mapping, wanted)
+            return await self._paid(work, mapping, wanted)
         if isinstance(wanted, Dropped):
             return await self._ended(work, mapping, found, f"switched off: {wanted.reason}", again=None)
         if found is None or not found.active:
             again = self.now() if self._is_asked_for(work) else None
-            return _retired(mapping, "it is switched off at the provider", again=again)
+            return await self._retired(mapping, "it is switched off at the provider", again=again)
         linked = LinkedLink.of(mapping)
         if linked is None:
             return self._mapped(work, mapping, found, wanted)
@@ -70,11 +72,11 @@ class EnsurePaymentLink(Ensure):
         asked = Ask(kind="amount_differs", why=told, candidates=(Judged(candidate=found, why=differing),))
         return replace(self.ask(work, asked), stale=mapping.held)
 
-    def _paid(self, work: Work, mapping: EntityMapping, wanted: Invoice | Dropped) -> Result:
+    async def _paid(self, work: Work, mapping: EntityMapping, wanted: Invoice | Dropped) -> Result:
         """Leave a link that was paid. Where the platform has counted it, what is open is another sum: another link."""
         if isinstance(wanted, Invoice) and was_told(mapping) and self._is_asked_for(work):
             why = "it was paid, and the platform knows; another is made for what is open"
-            return _retired(mapping, why, again=self.now())
+            return await self._retired(mapping, why, again=self.now())
         return ignored(f"the link {mapping.provider_entity_id} has been paid")
 
     async def _ended(
@@ -84,7 +86,7 @@ class EnsurePaymentLink(Ensure):
         after = await self.entity.switched_off(work, found) if found is not None else None
         if after is not None and after.used:
             return ignored(f"the link {mapping.provider_entity_id} was paid before it could be switched off")
-        return _retired(mapping, why, again=again)
+        return await self._retired(mapping, why, again=again)
 
     async def _in_review(self, work: Work) -> Result:
         """Switch off what a person is asked about, which nobody was given, where nothing is to be paid any more.
@@ -128,6 +130,16 @@ class EnsurePaymentLink(Ensure):
         )
         return [each for each in page.items if each.entity_type == PAYMENT_LINK]
 
+    async def _retired(self, mapping: EntityMapping, why: str, *, again: datetime | None) -> Result:
+        """Return the result that ends the mapping's link: the job comes back for another one, where one is wanted."""
+        if not payments_of(mapping):
+            await keep_given_up(self.store, mapping, now=self.now())
+        return Result(
+            status=JobStatus.SUCCEEDED if again is None else JobStatus.PENDING, outcome="retired",
+            job_outcome="done" if again is None else None, reason=why, stale=mapping.held, next_attempt_at=again,
+            decision={"decision": "retire", "record": mapping.provider_entity_id, "why": why},
+        )  # fmt: skip
+
     async def event_of(self, work: Work) -> Event:
         """Return an event that stands for the link: it has none of its own."""
         return Event(type=ENSURE_LINK, trigger=Trigger.PAYMENT_LINK, subject=work.claimed.job.entity_id)
@@ -139,13 +151,4 @@ def _kept(mapping: EntityMapping, details: Mapping[str, Any] | None) -> Result:
         status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done",
         note=Note(about=mapping.held, details=details) if details is not None else None,
         decision={"decision": "linked", "record": mapping.provider_entity_id},
-    )  # fmt: skip
-
-
-def _retired(mapping: EntityMapping, why: str, *, again: datetime | None) -> Result:
-    """Return the result that ends the mapping's link: the job comes back for another one, where one is wanted."""
-    return Result(
-        status=JobStatus.SUCCEEDED if again is None else JobStatus.PENDING, outcome="retired",
-        job_outcome="done" if again is None else None, reason=why, stale=mapping.held, next_attempt_at=again,
-        decision={"decision": "retire", "record": mapping.provider_entity_id, "why": why},
     )  # fmt: skip

@@ -17,7 +17,7 @@ from gateway.pipeline.asking import unless_asked
 from gateway.pipeline.dispatch import next_payment_job
 from gateway.pipeline.entities import ignored
 from gateway.pipeline.failing import failed
-from gateway.pipeline.keeping import PAYMENTS, TELLING, TOLD, payments_of
+from gateway.pipeline.keeping import PAYMENTS, TELLING, TOLD, invoice_given_up, payments_of
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Stage, Work
 from gateway.sources.base import Dropped
@@ -103,6 +103,8 @@ class RecordPayment(Stage):
         """
         mapping = await self._mapping(work, paid)
         returned = payment.status is PaymentStatus.RETURNED
+        if mapping is None and not returned:
+            await self._refuse_given_up(work, payment, paid)
         if mapping is None:
             why = f"paid for {paid.kind.replace('_', ' ')} {paid.provider_entity_id}, which is not ours"
             coming = not returned and await self._is_coming(work, paid)
@@ -148,6 +150,16 @@ class RecordPayment(Stage):
             entity_type=str(paid.kind), provider_entity_id=paid.provider_entity_id, limit=200,
         )  # fmt: skip
         return max(page.items, key=lambda each: each.status is MappingStatus.LINKED, default=None)
+
+    async def _refuse_given_up(self, work: Work, payment: Payment, paid: PaidFor) -> None:
+        """Raise PaymentDiffersError for money by a link that was given up: what is open may be asked for by another."""
+        connection, record = work.claimed.job.connection or "", paid.provider_entity_id
+        if paid.kind is not PaidKind.PAYMENT_LINK:
+            return
+        invoice = await invoice_given_up(self.store, connection, record)
+        if invoice is not None:
+            came = shown(paid.amount, payment.currency)
+            raise PaymentDiffersError(f"{came} were paid for invoice {invoice} by a link that was given up before")
 
     async def _is_coming(self, work: Work, paid: PaidFor) -> bool:
         """Whether the record may yet become one of ours: a create is in doubt, or a person is asked about it."""

@@ -121,6 +121,24 @@ async def test_a_refund_of_what_was_told_shows_with_our_record(rig: Rig) -> None
     assert len(rig.flexprice.payments) == 1
 
 
+async def test_a_paid_link_that_is_gone_is_not_followed_by_another_while_the_platform_is_being_told(rig: Rig) -> None:
+    """Somebody has put the paid link away in Nomod, and the platform takes no payment for hours."""
+    rig.flexprice.faults.add(Fault(kind=FaultKind.FAIL_BEFORE, route="POST /v1/payments", times=6))
+    _, invoice = an_invoice(rig)
+    async with callers(rig) as who:
+        link = (await ask(who, invoice)).json["provider_entity_id"]
+        await rig.send(charge_event(rig, rig.nomod.pay_link(link)), source=NOMOD_EVENTS)
+        await rig.live(30)
+        assert not rig.flexprice.payments
+        rig.nomod.links[link]["archived"] = True
+        answer = await ask(who, invoice)
+        assert (answer.status, answer.code) == (409, "invoice_not_payable")
+    await rig.finish()
+    assert list(rig.nomod.links) == [link]
+    assert len(rig.flexprice.payments) == 1
+    assert rig.flexprice.invoices[invoice]["payment_status"] == "SUCCEEDED"
+
+
 async def test_a_payment_waits_for_the_question_about_its_link_however_much_else_is_asked(rig: Rig) -> None:
     rig.nomod.account_tax = Decimal(5)
     _, invoice = an_invoice(rig)

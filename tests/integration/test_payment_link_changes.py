@@ -108,10 +108,31 @@ async def test_what_is_open_after_a_payment_was_told_gets_a_link_of_its_own(rig:
     await rig.add_nomod_events()
     _, invoice = an_invoice(rig)
     record = (await ask(who, invoice)).json["provider_entity_id"]
-    await tell(rig, rig.nomod.pay_link(record))
+    charge = rig.nomod.pay_link(record)
+    await tell(rig, charge)
     rig.flexprice.invoices[invoice].update(amount_remaining="200", payment_status="PENDING")
     answer = await ask(who, invoice)
     assert (answer.status, answer.json["amount"], len(rig.nomod.links)) == (200, "200.00", 2)
+    assert (await tell(rig, charge)).status is DeliveryStatus.IGNORED
+    assert len(rig.flexprice.payments) == 1
+
+
+async def test_money_by_a_link_that_was_followed_by_another_is_put_before_a_person(rig: Rig, who: Callers) -> None:
+    """The customer was at it when the link was switched off, and Nomod lets that come to its end."""
+    await rig.add_nomod_events()
+    _, invoice = an_invoice(rig)
+    first = (await ask(who, invoice)).json["provider_entity_id"]
+    rig.flexprice.invoices[invoice].update(amount_paid="500", amount_remaining="1000")
+    second = (await ask(who, invoice)).json["provider_entity_id"]
+    rig.nomod.links[first]["status"] = "enabled"
+    charge = rig.nomod.pay_link(first)
+    for _ in range(2):
+        await tell(rig, charge)
+    review = await rig.open_review()
+    assert (review.kind, review.entity_id) == ("payment_differs", charge)
+    assert all(each in review.reason for each in ("1500.00 AED", first, invoice))
+    assert not rig.flexprice.payments
+    assert (await ask(who, invoice)).json["provider_entity_id"] == second
 
 
 async def test_a_provider_that_is_down_keeps_nobody_from_the_link_that_is_known(rig: Rig, who: Callers) -> None:
