@@ -1,5 +1,6 @@
 """What is kept about money: what a payment link asks for and was taken for, payments, and links that were given up."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -76,5 +77,10 @@ def is_being_told(mapping: EntityMapping) -> bool:
 
 def payments_of(mapping: EntityMapping) -> list[dict[str, Any]]:
     """Return the payments that are kept with the mapping of an invoice or link: `payments.py` writes them."""
-    known = mapping.notes.get(PAYMENTS)
+    return payments_in(mapping.notes)
+
+
+def payments_in(notes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the payments among what is noted with a mapping."""
+    known = notes.get(PAYMENTS)
     return [each for each in known if isinstance(each, dict)] if isinstance(known, list) else []

@@ -16,6 +16,7 @@ from gateway.pipeline.poll_state import PollState, save_state
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, Rig
 from tests.integration.console_setup import ADA, ROOT, Browsers, configured, linked
+from tests.integration.payment_setup import an_invoice, tell
 
 BITING = "<script>alert(1)</script>'\"&{{7*7}}"
 
@@ -37,6 +38,26 @@ async def test_one_delivery_tells_its_way_through_the_gateway(rig: Rig, who: Bro
     assert "took" in page.text
     assert customer in page.text
     assert ADA["email"] in page.text
+
+
+async def test_a_job_about_an_invoice_shows_what_was_paid_of_it_and_what_the_platform_knows(
+    rig: Rig, who: Browsers
+) -> None:
+    await rig.add_nomod(invoices=True)
+    await rig.add_nomod_events()
+    _, invoice = an_invoice(rig)
+    await rig.announce(invoice)
+    await rig.finish()
+    [record] = rig.nomod.invoices
+    charge = rig.nomod.pay_invoice(record)
+    await tell(rig, charge)
+    [job] = await rig.jobs(kind="ensure_invoice")
+    page = await who.viewer.get(f"/jobs/{job.job_id}")
+    assert all(each in page.text for each in ("Paid", "1500.00 AED", charge, "told"))
+    assert "given back" not in page.text
+    rig.nomod.charges[charge]["status"] = "refunded"
+    await tell(rig, charge)
+    assert "given back" in (await who.viewer.get(f"/jobs/{job.job_id}")).text
 
 
 async def test_a_payload_is_shown_pretty_raw_and_as_it_came(rig: Rig, who: Browsers) -> None:

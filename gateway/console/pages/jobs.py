@@ -5,6 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
+from connectors.money import MoneyError, parse, shown
+from connectors.payments import PaymentStatus
 from gateway.console.filters import PERIODS, TIMES, options_of, times_of
 from gateway.console.pages.deliveries import news
 from gateway.console.pages.payment_links import payable
@@ -20,6 +22,7 @@ from gateway.pipeline.dispatch import (
     VOID_INVOICE,
     WRITE_BACK,
 )
+from gateway.pipeline.keeping import payments_in
 from storage.errors import NotFoundError
 from storage.records import JobStatus, MappingKey
 
@@ -64,9 +67,20 @@ async def show(visit: Visit) -> web.StreamResponse:
     reviews = await visit.console.store.list_reviews(visit.scope, job_id=job.job_id, limit=20)
     return await visit.page(
         "job.html", job=job, names=await visit.names([job.entity_id]), mapping=mapping,
+        paid=[_paid(each) for each in payments_in(mapping.notes)] if mapping is not None else [],
         reviews=reviews.items, live=await visit.live("job", id=job.job_id), payable=payable(visit, job),
         schedule=visit.console.settings.retry_schedule,
     )  # fmt: skip
+
+
+def _paid(kept: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page says of a payment that was kept with the mapping."""
+    try:
+        amount = shown(parse(kept.get("amount")), str(kept.get("currency")))
+    except MoneyError:
+        amount = f"{kept.get('amount')} {kept.get('currency')}"
+    returned = kept.get("status") == PaymentStatus.RETURNED
+    return {"amount": amount, "payment": kept.get("id"), "platform": kept.get("platform"), "returned": returned}
 
 
 async def show_attempt(visit: Visit) -> web.StreamResponse:
