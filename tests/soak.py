@@ -18,8 +18,8 @@ from pathlib import Path
 
 from connectors.testing.simulator import Fault, FaultKind
 from tests.crash.killing import AFTER, BEFORE, Point, Step
-from tests.crash.matrix import Phase, Request, kill_at
 from tests.crash.nursery import Child, Nursery, open_nursery
+from tests.crash.places import Phase, Request, kill_at
 from tests.crash.scene import Scene, open_scene
 
 KILLS_PER_ROUND = 25

@@ -1,90 +1,51 @@
 """One gateway that may be killed at any moment, its platforms and providers, some traffic, and a careful operator."""
 
 import asyncio
-import contextlib
-import itertools
-import json
-import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from pydantic import SecretStr
 
-from connectors.testing.ports import ReservedPort
-from connectors.testing.quickbooks import QuickBooksSimulator
-from connectors.testing.simulator import Simulator
 from gateway.app import Gateway
-from gateway.sandbox.flexprice import FlexpriceSimulator
-from gateway.sandbox.sender import Mode, Target, WebhookSender, invoice_event, transaction_event
-from gateway.sandbox.tithely import TithelySimulator
 from gateway.settings import Settings
-from gateway.sources.signing import new_secret
 from storage import Store, store_for
 from storage.records import DeliveryStatus, JobStatus, ReviewStatus
-from tests.configuring import ENVIRONMENT, SOURCE, TENANT, TITHELY, Configuring
-from tests.crash.driver import ORDERS, SOON
-from tests.crash.killing import Point
+from tests.configuring import Configuring
 from tests.crash.nursery import KILLED, Child, Nursery
 from tests.crash.operator import Operator
+from tests.crash.processes import ADMIN_KEY, PATIENCE, POLL_SECONDS, SECRET_KEY, Processes
+from tests.crash.traffic import Traffic
 from tests.invariants import World, check_invariants, check_secrecy, every
-from tests.ledgers import LedgerNomod
 
-ADMIN_KEY = "admin-key-of-the-crash-tests"
-SECRET_KEY = "secret-key-of-the-crash-tests-000"
 LOOKUPS = [0.3, 0.7, 1.2]
 """Short, so that a matrix of kills takes minutes; the order of things is that of the default ten minutes."""
 UNFINISHED = (JobStatus.PENDING, JobStatus.RUNNING, JobStatus.FAILED)
-PATIENCE = 60.0
-"""Seconds that a machine with much else to do is given for what takes a second or three."""
-POLL_SECONDS, LONGEST_POLL = 0.02, 0.25
-RETRIES = ",".join(["0.1", "0.2", "0.4", *["1"] * 60])
+LONGEST_POLL = 0.25
 
 
-class Scene(Configuring):
+class Scene(Traffic, Processes, Configuring):
     """See the module's docstring. `nodes` processes share one database: an SQLite file, unless one is named."""
 
     def __init__(self, folder: Path, nursery: Nursery, *, nodes: int = 1, database: str | None = None) -> None:
-        self.flexprice, self.tithely = FlexpriceSimulator(), TithelySimulator()
-        self.nomod, self.intuit = LedgerNomod(), QuickBooksSimulator()
-        self.intuit.quirks.home_currency = "AED"
-        self.services: dict[str, Simulator] = {
-            "flexprice": self.flexprice, "tithely": self.tithely, "nomod": self.nomod, "quickbooks": self.intuit,
-        }  # fmt: skip
-        self.secret = new_secret()
-        self.acknowledged: list[str] = []
-        self.children: list[Child] = []
-        self.soon = False
-        """Whether the processes look at once at what needs a person."""
+        Processes.__init__(self, folder, nursery, nodes=nodes, database=database)
+        Traffic.__init__(self, self.ports)
         self.quickbooks: dict[str, Any] = {}
         """Further settings of the connection to QuickBooks."""
         self.configuring: Gateway | None = None
-        self._nursery, self._folder = nursery, folder
-        self._url = database or f"sqlite:///{folder / 'gateway.db'}"
-        self._reserved = [ReservedPort() for _ in range(nodes)]
-        self._ports = [reserved.number for reserved in self._reserved]
-        self._sender = WebhookSender(schedule=(0.0,), timeout=2.0)
-        self._sending: set[asyncio.Task[None]] = set()
-        self._broken: list[BaseException] = []
-        self._messages = itertools.count(1)
-        self._observer = store_for(self._url)
+        self._observer = store_for(self.url)
         self._operator = Operator(self)
-        self._session: aiohttp.ClientSession | None = None
 
     # Lifetime --------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Start the simulators and configure the gateway; no process runs yet."""
-        for service in self.services.values():
-            await service.start()
+        await self.start_services()
         async with Gateway(self.settings(), serve=False, work=False) as self.configuring:
             await self.configure()
         await self._observer.open()
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
 
     async def configure(self) -> None:
         """Set up what all scenes have."""
@@ -100,7 +61,7 @@ class Scene(Configuring):
     def settings(self) -> Settings:
         """Return the settings of a gateway in this process, through which is configured."""
         return Settings(
-            database_url=self._url, admin_key=SecretStr(ADMIN_KEY), secret_key=SecretStr(SECRET_KEY),
+            database_url=self.url, admin_key=SecretStr(ADMIN_KEY), secret_key=SecretStr(SECRET_KEY),
             allow_private_addresses=True,
         )  # fmt: skip
 
@@ -112,99 +73,10 @@ class Scene(Configuring):
 
     async def close(self) -> None:
         """Kill what runs, and stop all."""
-        for task in self._sending:
-            task.cancel()
-        await asyncio.gather(*self._sending, return_exceptions=True)
-        for child in self.children:
-            child.kill()
-        if self._session is not None:
-            await self._session.close()
+        self.kill_all()
+        await self.stop_services()
         await self._observer.close()
-        await self._sender.close()
-        for service in self.services.values():
-            await service.stop()
-        for reserved in self._reserved:
-            reserved.release()
-
-    # Processes -------------------------------------------------------------------------------------------------
-
-    async def start(
-        self, *, node: int = 0, driven: bool = False, point: Point | None = None, record: Path | None = None,
-        begun: Callable[[Child], None] | None = None,
-    ) -> Child:  # fmt: skip
-        """Start a process, as `serve` is; a driven one takes orders, the first before it does anything.
-
-        Returns when it listens, or is dead: one that is stopped while it starts has no way yet to end well. `begun` is
-        called before it has done anything.
-        """
-        driven = driven or point is not None or record is not None
-        if driven:
-            self._write_order(node, point, record)
-        child = await self._nursery.start(self.environment(node), stderr=self.log, driven=driven)
-        self.children.append(child)
-        if begun is not None:
-            begun(child)
-        deadline = time.monotonic() + PATIENCE
-        while not await self._listens(node) and await child.poll() is None:
-            assert time.monotonic() < deadline, f"it did not start{self._last_words()}"
-            await asyncio.sleep(POLL_SECONDS)
-        return child
-
-    async def order(
-        self, child: Child, *, node: int = 0, point: Point | None = None, record: Path | None = None
-    ) -> bool:
-        """Tell a driven process where to die, or where to write its steps; without either, to do neither any more.
-
-        Returns False where it has died of the order before.
-        """
-        self._write_order(node, point, record)
-        child.kill(signal.SIGUSR1)
-        deadline = time.monotonic() + PATIENCE
-        while self._orders(node).exists():
-            if await child.poll() is not None:
-                assert child.status == KILLED, f"it ended by itself: {child.status}{self._last_words()}"
-                return False
-            assert time.monotonic() < deadline, f"it takes no order{self._last_words()}"
-            await asyncio.sleep(0.002)
-        return True
-
-    def _orders(self, node: int) -> Path:
-        return self._folder / f"orders-{node}"
-
-    def _write_order(self, node: int, point: Point | None, record: Path | None) -> None:
-        order = {"point": point.dump() if point is not None else None, "record": str(record) if record else None}
-        fresh = self._folder / f"fresh-orders-{node}"
-        fresh.write_text(json.dumps(order))
-        fresh.replace(self._orders(node))
-
-    async def _listens(self, node: int) -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self._ports[node])
-        except OSError:
-            return False
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        return True
-
-    @property
-    def port(self) -> int:
-        """Where the first process listens."""
-        return self._ports[0]
-
-    def environment(self, node: int = 0) -> dict[str, str]:
-        """Return the settings of a process."""
-        return {
-            "LEDGERGATE_DATABASE_URL": self._url, "LEDGERGATE_PORT": str(self._ports[node]),
-            "LEDGERGATE_ADMIN_KEY": ADMIN_KEY, "LEDGERGATE_SECRET_KEY": SECRET_KEY, "LEDGERGATE_WORKERS": "8",
-            "LEDGERGATE_ALLOW_PRIVATE_ADDRESSES": "true", "LEDGERGATE_RETRY_SCHEDULE": RETRIES,
-            "LEDGERGATE_LEASE_SECONDS": "1", ORDERS: str(self._orders(node)), **({SOON: "1"} if self.soon else {}),
-        }  # fmt: skip
-
-    @property
-    def log(self) -> Path:
-        """Where the processes write their log lines."""
-        return self._folder / "gateway.log"
+        self.release()
 
     @property
     def store(self) -> Store:
@@ -219,98 +91,6 @@ class Scene(Configuring):
 
     async def refresh(self) -> None:
         """Nothing: the processes take up by themselves what has changed."""
-
-    def now(self) -> datetime:
-        """Return the time."""
-        return datetime.now(UTC)
-
-    # Traffic ---------------------------------------------------------------------------------------------------
-
-    def traffic(self) -> None:
-        """Begin to send what a day brings: new customers, known ones, a taken name, a doubtful one, a gift."""
-        ada = self.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com", metadata={"plan": "gold"})
-        self.invoice(ada["id"])
-        self.invoice(ada["id"])
-        self.intuit.seed_vendor(DisplayName="Charles Babbage")
-        self.invoice(self.flexprice.add_customer(name="Charles Babbage", email="charles@example.com")["id"])
-        self.nomod.seed(first_name="Grace", email="grace@example.com")
-        self.nomod.seed(first_name="Hopper", email="grace@example.com")
-        self.intuit.seed_customer(DisplayName="Grace Hopper", email="grace@example.com")
-        self.gift(donor_id="user_1", first_name="Grace", last_name="Hopper", email="grace@example.com")
-
-    def invoice(self, customer_id: str, *, node: int = 0) -> None:
-        """Make a final invoice, and send its webhook until it is acknowledged."""
-        self.announce(self.flexprice.add_invoice(customer_id)["id"], node=node)
-
-    def announce(self, invoice_id: str, *, node: int = 0) -> None:
-        """Send the webhook about a final invoice until it is acknowledged."""
-        shown = self.flexprice.shown_invoice(self.flexprice.invoices[invoice_id], lag=0)
-        self.begin(self.deliver(invoice_event(shown), SOURCE, node=node))
-
-    def gift(self, *, node: int = 0, **giver: str) -> None:
-        """Send the envelope of a gift until it is acknowledged."""
-        gift = {"transaction_id": f"ch_{next(self._messages)}", "amount": "2500", "currency": "USD", **giver}
-        event = transaction_event(gift, timestamp=self.now().isoformat())
-        self.begin(self.deliver(event, TITHELY, mode=Mode.WEBHOOK, node=node))
-
-    @property
-    def under_way(self) -> int:
-        """Return how much is being sent or asked for."""
-        return len(self._sending)
-
-    def begin(self, doing: Coroutine[Any, Any, None]) -> None:
-        """Begin something that the scene waits for; where it fails, the scene has."""
-        task = asyncio.create_task(doing)
-        self._sending.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._sending.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._broken.append(error)
-
-    async def deliver(
-        self, event: Mapping[str, Any] | bytes, source: str, *, mode: Mode = Mode.SVIX, node: int = 0
-    ) -> None:
-        """Repeat as the platforms do, at every node in turn, until a 2xx is read."""
-        message_id = f"msg_{next(self._messages)}"
-        for turn in itertools.count(node):
-            port = self._ports[turn % len(self._ports)]
-            url = f"http://127.0.0.1:{port}/webhooks/{source}"
-            target = Target(url=url, secrets=(self.secret,), mode=mode)
-            sent = await self._sender.send(target, event, message_id=message_id, tries=1)
-            if sent.delivered:
-                self.acknowledged.append(str(json.loads(sent.attempts[-1].body)["delivery_id"]))
-                return
-            await asyncio.sleep(0.05)
-
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Any] | None:
-        """Post to the first process, signed or not; return status and answer, None where nobody has answered."""
-        return await self._request("POST", 0, path, data=body, headers=headers)
-
-    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any] | None:
-        """Ask the API of any process; return status and answer, None where nobody has answered."""
-        headers = {
-            "Authorization": f"Bearer {ADMIN_KEY}", "X-Tenant-ID": TENANT, "X-Environment-ID": ENVIRONMENT,
-        }  # fmt: skip
-        for node in range(len(self._ports)):
-            answer = await self._request(method, node, path, json=body, headers=headers)
-            if answer is not None:
-                return answer
-        return None
-
-    async def _request(self, method: str, node: int, path: str, **more: Any) -> tuple[int, Any] | None:
-        assert self._session is not None
-        url = f"http://127.0.0.1:{self._ports[node]}{path}"
-        try:
-            async with self._session.request(method, url, **more) as answer:
-                return answer.status, await answer.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError):
-            return None
-
-    async def hang_up(self) -> None:
-        """Close the connections on which webhooks were sent: the next ones need new ones."""
-        await self._sender.close()
 
     # Waiting ---------------------------------------------------------------------------------------------------
 
@@ -348,22 +128,16 @@ class Scene(Configuring):
             await self._moved(child)
         if await child.poll() is None:
             return False
-        assert child.status == KILLED, f"it ended by itself: {child.status}{self._last_words()}"
+        assert child.status == KILLED, f"it ended by itself: {child.status}{self.last_words()}"
         return True
 
     async def _moved(self, child: Child | None = None) -> None:
         """Wait until something has changed, or a process has died, or for a little while."""
-        until, before, sending = time.monotonic() + LONGEST_POLL, await self.store.change_token(), len(self._sending)
-        while time.monotonic() < until and sending == len(self._sending):
+        until, before, sending = time.monotonic() + LONGEST_POLL, await self.store.change_token(), self.under_way
+        while time.monotonic() < until and sending == self.under_way:
             await asyncio.sleep(POLL_SECONDS)
             if await self.store.change_token() != before or (child is not None and await child.poll() is not None):
                 return
-
-    async def stops(self, child: Child) -> int:
-        """Stop a process as an operator does; return how it ended: well, or killed where it was told to die."""
-        status = await child.terminate()
-        assert status in (0, KILLED), f"it did not end well: {status}{self._last_words()}"
-        return status
 
     async def _waiting(self) -> Sequence[Any]:
         """Return what is not done yet; what moves on between two reads is seen by one of them.
@@ -371,10 +145,10 @@ class Scene(Configuring):
         What is counted is counted at one moment. Reviews are looked at both before the jobs that may be begun again and
         after those that may have opened one.
         """
-        if self._broken:
-            raise self._broken[0]
-        if self._sending:
-            return [f"{len(self._sending)} that are sent or asked for"]
+        if self.broken:
+            raise self.broken[0]
+        if self.under_way:
+            return [f"{self.under_way} that are sent or asked for"]
         left = await self.store.backlog()
         if not left.deliveries and not left.reviews and not any(left.jobs.get(status) for status in UNFINISHED):
             return []
@@ -386,11 +160,6 @@ class Scene(Configuring):
     async def operate(self) -> None:
         """Do what waits for a person, once."""
         await self._operator.turn()
-
-    def _last_words(self) -> str:
-        """Return the end of what the processes have written, to be shown when one has ended as it should not."""
-        written = self.log.read_text() if self.log.exists() else ""
-        return f"\n{written[-2000:]}"
 
     # The verdict -----------------------------------------------------------------------------------------------
 

@@ -11,9 +11,10 @@ from connectors.testing.quickbooks import QuickBooksSimulator
 from gateway.app import STAGES
 from gateway.sandbox.flexprice import FlexpriceSimulator
 from gateway.sandbox.tithely import TithelySimulator
+from tests.crash.clean import Clean, clean_runs
 from tests.crash.conftest import THOROUGH
 from tests.crash.killing import AFTER, BEFORE, Point, Step, writing_methods
-from tests.crash.matrix import Chain, Clean, Killing, chains, clean_runs
+from tests.crash.matrix import Chain, Killing, chains
 from tests.crash.nursery import Nursery, open_nursery
 from tests.crash.stories_of_customers import Tangled
 from tests.crash.story import Story

@@ -10,8 +10,8 @@ import pytest
 
 from connectors.testing.simulator import Call, Moment
 from tests.crash.conftest import THOROUGH
-from tests.crash.matrix import Phase, Request, kind_of
 from tests.crash.nursery import Child, Nursery
+from tests.crash.places import Phase, Request, kind_of
 from tests.crash.scene import Scene, open_scene
 from tests.crash.stories_of_customers import Invoiced
 from tests.postgres_setup import NewDatabase

@@ -14,7 +14,8 @@ from yarl import URL
 from gateway import keys
 from gateway.access import Role
 from tests.configuring import ENVIRONMENT, TENANT
-from tests.harness import ADMIN_KEY, PATIENCE, Rig
+from tests.harness import ADMIN_KEY, Rig
+from tests.waiting import PATIENCE
 
 T = TypeVar("T")
 Headers = Mapping[str, str] | None

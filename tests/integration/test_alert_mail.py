@@ -13,7 +13,7 @@ from gateway.configuration.channels import ChannelSpec
 from storage.records import MessageStatus
 from tests.configuring import ENVIRONMENT, TENANT
 from tests.harness import NOMOD, Rig, open_rig
-from tests.integration.test_alerts import look
+from tests.integration.alerts_setup import look
 from tests.receivers import PASSWORD, USER, MailServer, mail_server
 
 SENDER = "ledgergate@gate.example.org"

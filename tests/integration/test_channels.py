@@ -9,9 +9,9 @@ import pytest
 from storage.records import AlertStatus
 from tests.configuring import ENVIRONMENT, TENANT
 from tests.harness import NOMOD, Rig
+from tests.integration.alerts_setup import look
 from tests.integration.cli_setup import Cli, cli_of
 from tests.integration.console_setup import browsers
-from tests.integration.test_alerts import look
 from tests.receivers import Endpoint, endpoint
 
 FILE = """

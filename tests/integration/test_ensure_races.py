@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from connectors.testing.simulator import Call, Fault, FaultKind, Moment
-from tests.harness import PATIENCE, Rig
+from tests.harness import Rig
+from tests.waiting import PATIENCE
 
 EMAIL = "office@example.com"
 LOOKUP, CREATE = "GET /v1/customers", "POST /v1/customers"

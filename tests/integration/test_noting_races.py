@@ -10,9 +10,10 @@ from connectors.testing.simulator import Call, Moment, Simulator
 from gateway.pipeline.dispatch import check_job
 from storage.records import JobStatus
 from tests.configuring import NOMOD_EVENTS, SOURCE
-from tests.harness import NOMOD, PATIENCE, QUICKBOOKS, Rig
+from tests.harness import NOMOD, QUICKBOOKS, Rig
 from tests.integration.api_setup import API, Callers, callers
 from tests.integration.payment_setup import an_invoice, ask, charge_event, tell
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
