@@ -25,6 +25,8 @@ from gateway.pipeline.work import Work
 from gateway.sources.base import Dropped, Event, Trigger
 from storage.records import MappingKey, MappingStatus, NewJob, Review
 
+ENDING = frozenset({Trigger.INVOICE_VOIDED, Trigger.INVOICE_PAID})
+"""What the platform tells of that only ends a link."""
 _REQUEST = TypeAdapter(PaymentLinkRequest)
 
 
@@ -189,14 +191,14 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
         return PaymentLinkRequest(invoice=invoice, amount=amount, currency=currency, customer_record="")
 
     def chain(self, work: Work) -> tuple[NewJob, ...]:
-        """Return the job that switches the link off where the platform has voided the invoice meanwhile."""
-        if work.voided_at is None:
+        """Return the job that switches the link off where it is wanted no more: it was in doubt until now."""
+        job, trigger = work.claimed.job, work.payload.get("trigger")
+        if work.voided_at is None and trigger not in ENDING:
             return ()
-        job = work.claimed.job
         return (
             link_job(
                 job, job.entity_id or "", connection=job.connection or "", delivery_id=job.delivery_id, now=self.now(),
-                trigger=Trigger.INVOICE_VOIDED,
+                trigger=Trigger.INVOICE_VOIDED if work.voided_at is not None else Trigger(str(trigger)),
             ),
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from gateway.pipeline.ensure import Ensure
 from gateway.pipeline.entities import ignored
 from gateway.pipeline.keeping import LinkedLink, is_being_told, keep_given_up, payments_of, was_told
 from gateway.pipeline.link_matching import difference
-from gateway.pipeline.links import LinkEntity, payment_links, shown_link
+from gateway.pipeline.links import ENDING, LinkEntity, payment_links, shown_link
 from gateway.pipeline.matching import Ask, Judged
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Work
@@ -57,7 +57,7 @@ class EnsurePaymentLink(Ensure):
     @staticmethod
     def _is_asked_for(work: Work) -> bool:
         """Whether somebody wants the link: the platform's events only end one."""
-        return work.payload.get("trigger") not in {Trigger.INVOICE_VOIDED, Trigger.INVOICE_PAID}
+        return work.payload.get("trigger") not in ENDING
 
     def _mapped(self, work: Work, mapping: EntityMapping, found: LinkCandidate, wanted: Invoice) -> Result:
         """Keep what a link asks for that a person has mapped; ask whether it was meant where that is another sum."""

@@ -192,6 +192,26 @@ async def test_a_question_about_a_create_in_doubt_is_answered_by_looking_once_mo
     await rig.check()
 
 
+@pytest.mark.parametrize("how", ["voided", "paid elsewhere"])
+async def test_what_a_create_in_doubt_has_made_is_switched_off_though_its_job_was_cancelled(
+    rig: Rig, who: Callers, how: str
+) -> None:
+    rig.nomod.faults.add(Fault(kind=FaultKind.DROP_AFTER, route=CREATE))
+    _, invoice = an_invoice(rig)
+    await ask(who, invoice, wait_seconds=0)
+    await rig.until(lambda: rig.nomod.links)
+    await rig.live(1)
+    [job] = [each for each in await rig.jobs(kind="ensure_payment_link") if each.status is JobStatus.PENDING]
+    assert (await who.operator.ask("POST", f"{API}/jobs/{job.job_id}/cancel")).status == 200
+    if how == "voided":
+        await void(rig, invoice)
+    else:
+        rig.flexprice.invoices[invoice].update(amount_remaining="0", payment_status="SUCCEEDED")
+        await rig.send({"event_type": "invoice.update.payment", "invoice": rig.flexprice.invoices[invoice]})
+        await rig.finish()
+    assert states(rig) == ["disabled"]
+
+
 async def test_a_link_that_was_paid_while_its_create_was_in_doubt_stays_known(rig: Rig, who: Callers) -> None:
     """Money for a voided invoice must find its way to a person."""
     await rig.add_nomod_events()
