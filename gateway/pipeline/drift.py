@@ -27,7 +27,7 @@ from gateway.pipeline.work import Work
 from gateway.registry import LiveConnection
 from gateway.sources.base import Event, Trigger
 from storage import Store
-from storage.records import EntityMapping, JobStatus, MappingStatus, Scope, SeenCustomer
+from storage.records import EntityMapping, Intent, JobStatus, MappingStatus, Scope, SeenCustomer
 
 log = structlog.get_logger("ledgergate.drift")
 
@@ -35,6 +35,8 @@ PAGE = 100
 REPORT = "drift_report"
 MOST_FINDINGS = 500
 """Findings that one report names; its counts are of all."""
+LATEST = 5
+"""How many deliveries about a customer are looked at for what is known of them."""
 
 
 class Drift(StrEnum):
@@ -212,10 +214,30 @@ class CheckMapping(EnsureCustomer):
             decision={"decision": "linked", "record": record},
         )  # fmt: skip
 
+    async def begin(self, work: Work, *, replaces: Intent | None) -> Result:
+        """Carry out a decision. To adopt takes nothing of the customer, which nobody may have kept any more."""
+        if work.decided is not None and work.decided.decision == "adopt" and work.source.reads_delivery:
+            return await self._by_decision(work, None, replaces)
+        return await super().begin(work, replaces=replaces)
+
     async def event_of(self, work: Work) -> Event:
-        """Return an event that stands for a person's question: there is no invoice behind it."""
+        """Return an event that stands for a person's question: there is no invoice behind it.
+
+        Where only deliveries tell of a customer, it holds what the last one told that is kept.
+        """
         job = work.claimed.job
-        return Event(type=CHECK, trigger=Trigger.CHECK, customer_id=job.entity_id)
+        told = await self._last_told(work) if work.source.reads_delivery else None
+        data = told.data if told is not None else {}
+        return Event(type=CHECK, trigger=Trigger.CHECK, customer_id=job.entity_id, data=data)
+
+    async def _last_told(self, work: Work) -> Event | None:
+        source, customer = work.claimed.job.source, work.claimed.job.entity_id or ""
+        for listed in (await self.store.list_deliveries(source=source, about=[customer], limit=LATEST)).items:
+            delivery = await self.store.get_delivery(listed.delivery_id)
+            event = work.source.parse(delivery.body) if delivery.body is not None else None
+            if event is not None and event.customer_id == customer and event.data:
+                return event
+        return None
 
 
 def reads_by_id(connector: Connector[Any]) -> bool:

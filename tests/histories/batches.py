@@ -7,13 +7,14 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from gateway import logs
 from gateway.settings import LogFormat, LogLevel
 from tests.histories.ground import Ground
-from tests.histories.play import play
+from tests.histories.play import play, replay
 from tests.postgres_setup import Server
 
 BATCH = 125
@@ -22,7 +23,7 @@ KEEP_CHARS = 20_000
 CLEAN_UP_SECONDS = 20.0
 
 
-def quiet() -> None:
+def _quiet() -> None:
     """Keep the gateways' own log lines out of what is printed."""
     logs.configure(LogFormat.JSON, LogLevel.ERROR)
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
@@ -30,17 +31,30 @@ def quiet() -> None:
 
 def batch(seed: int, number: int, size: int, *, postgres: bool) -> tuple[int, str]:
     """Play one batch; return its number and what went wrong, empty where nothing did."""
-    quiet()
     server = Server() if postgres else None
     try:
-        with Ground(postgres=server.url if server is not None else None) as ground:
-            play(ground, size, seed=seed * 1_000_003 + number, shrink=False)
-    except BaseException:  # noqa: BLE001 - told, and part of the verdict
-        return number, traceback.format_exc()[-KEEP_CHARS:]
+        return number, _told(
+            server.url if server is not None else None,
+            lambda ground: play(ground, size, seed=seed * 1_000_003 + number, shrink=False),
+        )
     finally:
         if server is not None:
             server.remove()
-    return number, ""
+
+
+def again(steps: str) -> str:
+    """Play one history again, on SQLite; return what went wrong, empty where nothing did."""
+    return _told(None, lambda ground: replay(ground, steps))
+
+
+def _told(postgres: str | None, play_on: Callable[[Ground], None]) -> str:
+    _quiet()
+    try:
+        with Ground(postgres=postgres) as ground:
+            play_on(ground)
+    except BaseException:  # noqa: BLE001 - told, and part of the verdict
+        return traceback.format_exc()[-KEEP_CHARS:]
+    return ""
 
 
 def _follow_parent() -> None:

@@ -31,10 +31,11 @@ async def operate(rig: Rig, *, adopts: bool = False) -> int:
             )  # fmt: skip
         done += 1
     for job in await every(rig.store.list_jobs, status=JobStatus.FAILED):
-        if _is_hopeless(job):
-            await rig.store.cancel_job(job.job_id, now=rig.now(), reason="refunded by hand")
-        else:
-            await rig.store.retry_job(job.job_id, now=rig.now())
+        with contextlib.suppress(StorageError):  # it was taken up again meanwhile
+            if _is_hopeless(job):
+                await rig.store.cancel_job(job.job_id, now=rig.now(), reason="refunded by hand")
+            else:
+                await rig.store.retry_job(job.job_id, now=rig.now())
         done += 1
     for connection in await rig.store.list_connections():
         if connection.status == "paused":

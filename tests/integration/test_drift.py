@@ -70,6 +70,51 @@ async def test_a_givers_record_that_is_gone_becomes_a_review_too_and_the_next_gi
     assert [await rig.linked("user_7")] == list(rig.nomod.customers) != [record]
 
 
+async def lost_giver(rig: Rig) -> str:
+    """Have Jane, who has given, lose her record, and a person asked about her; return the record."""
+    await rig.add_nomod()
+    await rig.add_tithely()
+    await rig.give(donor_id="user_7", first_name="Jane", last_name="Doe", email="jane@example.org")
+    await rig.finish()
+    [record] = rig.nomod.customers
+    rig.nomod.remove(record)
+    assert await scan(rig, NOMOD) == (1, 1, 0)
+    assert (await rig.open_review()).entity_id == "user_7"
+    return str(record)
+
+
+async def test_a_givers_new_record_is_made_from_what_the_last_gift_has_told(rig: Rig) -> None:
+    record = await lost_giver(rig)
+    await rig.resolve("create")
+    await rig.finish()
+    [made] = rig.nomod.customers
+    assert (await rig.linked("user_7"), rig.nomod.customers[made]["email"]) == (made, "jane@example.org")
+    assert made != record
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+async def test_another_record_of_a_giver_is_adopted_also_once_no_gift_is_kept(rig: Rig, *, pruned: bool) -> None:
+    await lost_giver(rig)
+    if pruned:
+        rig.clock.advance(100 * 24 * 3600)
+        assert await rig.store.prune_deliveries(before=rig.now(), limit=100) == 1
+    other = rig.nomod.seed(first_name="Jane", last_name="Doe", email="jane@example.org")
+    await rig.resolve("adopt", other)
+    await rig.finish()
+    assert await rig.linked("user_7") == other
+
+
+async def test_no_record_is_made_from_gifts_that_are_kept_no_more(rig: Rig) -> None:
+    await lost_giver(rig)
+    rig.clock.advance(100 * 24 * 3600)
+    assert await rig.store.prune_deliveries(before=rig.now(), limit=100) == 1
+    await rig.resolve("create")
+    await rig.finish()
+    [job] = await rig.jobs(status=JobStatus.FAILED)
+    assert (job.kind, job.error["code"]) == ("check_mapping", "customer_not_found")
+    assert rig.nomod.customers == {}
+
+
 async def test_a_merged_customer_of_quickbooks_is_noticed(rig: Rig) -> None:
     """The losing id answers 610; a person links the survivor."""
     await rig.add_quickbooks()
