@@ -27,7 +27,7 @@ from gateway.pipeline.dispatch import (
     ensure_job,
     link_job,
 )
-from gateway.pipeline.keeping import LinkedLink, payments_of, was_told
+from gateway.pipeline.keeping import LinkedLink, is_over, payments_of
 from gateway.pipeline.work import CUSTOMER
 from gateway.registry import Registry
 from gateway.sources.base import Event, Trigger
@@ -126,7 +126,7 @@ class PaymentLinks(Desk):
                 found = await connector.get_link(record)
         except (ConnectorError, TimeoutError):
             return True
-        if found is not None and found.used and not was_told(mapping):
+        if found is not None and found.used and not is_over(mapping):
             raise InvoiceNotPayableError(f"its payment link {record} has been paid, and the platform does not know yet")
         return found is not None and found.active
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.invoices import Invoice
+from connectors.payments import PaymentStatus
 from storage import Store
 from storage.records import EntityMapping, MappingStatus
 
@@ -65,9 +66,11 @@ class LinkedLink:
         return (self.open_amount, self.open_currency) == (invoice.amount_due, invoice.currency)
 
 
-def was_told(mapping: EntityMapping) -> bool:
-    """Whether the platform was told of a payment of this link (payments.py keeps them with the mapping)."""
-    return any(each.get("platform") == TOLD for each in payments_of(mapping))
+def is_over(mapping: EntityMapping) -> bool:
+    """Whether money has come by this link and needs no care any more: the platform was told, or it was given back."""
+    return any(
+        each.get("platform") == TOLD or each.get("status") == PaymentStatus.RETURNED for each in payments_of(mapping)
+    )
 
 
 def is_being_told(mapping: EntityMapping) -> bool:

@@ -11,7 +11,7 @@ from connectors.money import shown as money
 from gateway.pipeline.dispatch import ENSURE_LINK, PAYMENT_LINK
 from gateway.pipeline.ensure import Ensure
 from gateway.pipeline.entities import ignored
-from gateway.pipeline.keeping import LinkedLink, is_being_told, keep_given_up, payments_of, was_told
+from gateway.pipeline.keeping import LinkedLink, is_being_told, is_over, keep_given_up, payments_of
 from gateway.pipeline.link_matching import difference
 from gateway.pipeline.links import ENDING, LinkEntity, payment_links, shown_link
 from gateway.pipeline.matching import Ask, Judged
@@ -74,8 +74,8 @@ class EnsurePaymentLink(Ensure):
 
     async def _paid(self, work: Work, mapping: EntityMapping, wanted: Invoice | Dropped) -> Result:
         """Leave a link that was paid. Where the platform has counted it, what is open is another sum: another link."""
-        if isinstance(wanted, Invoice) and was_told(mapping) and self._is_asked_for(work):
-            why = "it was paid, and the platform knows; another is made for what is open"
+        if isinstance(wanted, Invoice) and is_over(mapping) and self._is_asked_for(work):
+            why = "it was paid, and the platform knows, or it was given back; another is made for what is open"
             return await self._retired(mapping, why, again=self.now())
         return ignored(f"the link {mapping.provider_entity_id} has been paid")
 

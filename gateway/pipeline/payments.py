@@ -111,17 +111,14 @@ class RecordPayment(Stage):
             return self._later(work, COMING if coming else (), why)
         received = Received(payment=payment, paid=paid, mapping=mapping)
         known = [dict(each) for each in payments_of(mapping)]
-        entry = next((each for each in known if each.get("id") == payment.provider_entity_id), None)
         if returned:
-            return _returned(mapping, known, entry)
+            return _returned(received, known)
+        entry = next((each for each in known if each.get("id") == payment.provider_entity_id), None)
         if entry is None:
             check(received)
             under_way = total(parse(each.get("amount")) for each in known if each.get("platform") == TELLING)
             refused = await self._not_told(work, received, under_way=under_way)
-            entry = {
-                "id": payment.provider_entity_id, "amount": f"{paid.amount:f}", "currency": payment.currency,
-                "paid_at": payment.paid_at.isoformat() if payment.paid_at else None, "platform": refused or TELLING,
-            }  # fmt: skip
+            entry = _entry(received, refused or TELLING)
             known.append(entry)
             if refused is None:
                 return Result(
@@ -258,15 +255,35 @@ def _unchanged(received: Received, entry: Mapping[str, Any]) -> None:
         )
 
 
-def _returned(mapping: EntityMapping, known: Sequence[dict[str, Any]], entry: dict[str, Any] | None) -> Result:
-    """Note with our record that money which was counted was given back: the platform is not told of that."""
+def _returned(received: Received, known: Sequence[dict[str, Any]]) -> Result:
+    """Note with our record that money was given back: the platform is not told of that.
+
+    Also of a link whose money was never counted: it was paid, and what is open is to be asked for by another.
+    """
+    mapping, paid, payment = received.mapping, received.paid, received.payment
+    entry = next((each for each in known if each.get("id") == payment.provider_entity_id), None)
+    untold = ignored("the payment is returned at the provider")
+    if entry is None and paid.kind is PaidKind.PAYMENT_LINK:
+        entry = _entry(received, "not told: it was given back before", status=PaymentStatus.RETURNED)
+        return replace(untold, note=_kept(mapping, [*known, entry]))
     if entry is None or entry.get("status") == PaymentStatus.RETURNED:
-        return ignored("the payment is returned at the provider")
+        return untold
     entry["status"] = str(PaymentStatus.RETURNED)
+    if entry.get("platform") == TELLING:
+        entry["platform"] = "unknown: it was given back while the platform was being told"
     return Result(
         status=JobStatus.SUCCEEDED, outcome="done", job_outcome="done", note=_kept(mapping, known),
         decision={"decision": "payment", "record": mapping.provider_entity_id, "why": "given back, some or all of it"},
     )  # fmt: skip
+
+
+def _entry(received: Received, platform: str, **more: str) -> dict[str, Any]:
+    """Return what is kept of a payment: its sum, and in words what the platform knows."""
+    paid, payment = received.paid, received.payment
+    return {
+        "id": payment.provider_entity_id, "amount": f"{paid.amount:f}", "currency": payment.currency,
+        "paid_at": payment.paid_at.isoformat() if payment.paid_at else None, "platform": platform, **more,
+    }  # fmt: skip
 
 
 def _kept(mapping: EntityMapping, payments: Sequence[Mapping[str, Any]]) -> Note:

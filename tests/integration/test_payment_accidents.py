@@ -139,6 +139,33 @@ async def test_a_paid_link_that_is_gone_is_not_followed_by_another_while_the_pla
     assert rig.flexprice.invoices[invoice]["payment_status"] == "SUCCEEDED"
 
 
+@pytest.mark.parametrize("when", ["before anybody heard of it", "while the platform is being told"])
+async def test_a_link_whose_money_was_given_back_untold_keeps_nobody_from_another(rig: Rig, when: str) -> None:
+    """A person decides, since the paid one is there, and some of its money may be."""
+    rig.flexprice.faults.add(Fault(kind=FaultKind.FAIL_BEFORE, route="POST /v1/payments", times=3))
+    _, invoice = an_invoice(rig)
+    async with callers(rig) as who:
+        link = (await ask(who, invoice)).json["provider_entity_id"]
+        charge = rig.nomod.pay_link(link)
+        if when == "while the platform is being told":
+            await rig.send(charge_event(rig, charge), source=NOMOD_EVENTS)
+            await rig.live(30)
+        rig.nomod.charges[charge]["status"] = "refunded"
+        await tell(rig, charge)
+        [mapping] = await rig.mappings(entity_type="payment_link")
+        [kept] = mapping.notes["payments"]
+        assert (kept["status"], kept["platform"].startswith("not told")) == ("returned", "heard" in when)
+        assert "being told" not in kept["platform"] or "given back" in kept["platform"]
+        answer = await ask(who, invoice)
+        assert (answer.status, answer.json["status"]) == (202, "needs_review")
+        assert (await rig.open_review()).kind == "already_paid"
+        await rig.resolve("create")
+        await rig.finish()
+        answer = await ask(who, invoice)
+    assert (answer.status, len(rig.nomod.links)) == (200, 2)
+    assert not rig.flexprice.payments
+
+
 async def test_a_payment_waits_for_the_question_about_its_link_however_much_else_is_asked(rig: Rig) -> None:
     rig.nomod.account_tax = Decimal(5)
     _, invoice = an_invoice(rig)
