@@ -135,8 +135,8 @@ def payment_job(
     )  # fmt: skip
 
 
-def next_payment_job(job: Job, place: int, *, now: datetime) -> NewJob:
-    """Return the job for the next record that a payment was for: `job` is that for the one before."""
+def place_job(job: Job, place: int, *, now: datetime) -> NewJob:
+    """Return the job for one of the records that a payment was for: `job` is that for the payment."""
     payload = job.payload if isinstance(job.payload, dict) else {}
     return NewJob(
         job_id=new_id("job", now), kind=RECORD_PAYMENT, source=job.source, tenant_id=job.tenant_id,

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.errors import ConfigurationError, ConnectorError
+from connectors.errors import ConfigurationError
 from connectors.money import MoneyError, parse, shown, total
 from connectors.payments import PaidFor, PaidKind, Payment, Payments, PaymentStatus
-from gateway.errors import GatewayError, PaymentDiffersError, SourceRejectedError
+from gateway.errors import PaymentDiffersError, SourceRejectedError
 from gateway.pipeline.asking import unless_asked
-from gateway.pipeline.dispatch import next_payment_job
+from gateway.pipeline.dispatch import place_job
 from gateway.pipeline.entities import ignored
 from gateway.pipeline.failing import failed
 from gateway.pipeline.keeping import PAYMENTS, TELLING, TOLD, invoice_given_up, payments_of
@@ -49,7 +49,7 @@ class RecordPayment(Stage):
     """The stage `record_payment`."""
 
     async def __call__(self, work: Work) -> Result:
-        """Run one attempt: one of the payment's records, and a job for the next.
+        """Run one attempt: for the payment's record, or for a job for each where there are several.
 
         A payment that differs is put before a person. Raises ConnectorError, GatewayError kinds.
         """
@@ -65,23 +65,18 @@ class RecordPayment(Stage):
         if payment.status in {PaymentStatus.PENDING, PaymentStatus.FAILED}:
             looks = LOOKS if payment.status is PaymentStatus.PENDING else ()
             return self._later(work, looks, f"the payment is {payment.status} at the provider")
-        place = int(work.payload.get("place") or 0)
-        if place >= len(payment.paid_for):
+        several, place = len(payment.paid_for) > 1, work.payload.get("place")
+        if several and place is None:
+            return _split(work, len(payment.paid_for), now=self.now())
+        if int(place or 0) >= len(payment.paid_for):
             return ignored("it is for none of the provider's invoices and links")
-        paid, last = payment.paid_for[place], place + 1 == len(payment.paid_for)
+        paid = payment.paid_for[int(place or 0)]
         try:
-            result = await self._record(work, payment, paid)
+            return await self._record(work, payment, paid)
         except PaymentDiffersError as error:
             named = PaymentDiffersError(f"{paid.kind.replace('_', ' ')} {paid.provider_entity_id}: {error.detail}")
             asks = failed(work, named, schedule=self.schedule, now=self.now(), spread=0.0)
-            result = await unless_asked(self.store, work, asks)
-        except (ConnectorError, GatewayError) as error:  # whatever is wrong with this one, the others were paid as well
-            if last:
-                raise
-            result = failed(work, error, schedule=self.schedule, now=self.now(), spread=0.0)
-        if last or result.status is JobStatus.PENDING:
-            return result
-        return _and_then(result, work, place + 1, now=self.now())
+            return await unless_asked(self.store, work, asks)
 
     def _later(self, work: Work, steps: Sequence[float], why: str) -> Result:
         """Come back at the next of these times after the job began; after the last there is nothing to do."""
@@ -291,6 +286,7 @@ def _kept(mapping: EntityMapping, payments: Sequence[Mapping[str, Any]]) -> Note
     return Note(about=mapping.held, notes={PAYMENTS: list(payments)})
 
 
-def _and_then(result: Result, work: Work, place: int, *, now: datetime) -> Result:
-    """Queue the job for the payment's next record, in the transaction that ends this one."""
-    return replace(result, follow_ups=(*result.follow_ups, next_payment_job(work.claimed.job, place, now=now)))
+def _split(work: Work, places: int, *, now: datetime) -> Result:
+    """Give each record that was paid a job of its own: whatever is wrong with one, the others were paid as well."""
+    jobs = tuple(place_job(work.claimed.job, place, now=now) for place in range(places))
+    return replace(ignored(f"it is for {places} records: each has a job of its own"), follow_ups=jobs)

@@ -110,6 +110,23 @@ async def test_of_a_payment_for_two_invoices_one_that_differs_does_not_keep_the_
     assert (await rig.open_review()).kind == "payment_differs"
 
 
+async def test_what_a_payment_was_for_besides_is_not_waited_for(rig: Rig) -> None:
+    """The first is a bookkeeper's own invoice, or one whose create is in doubt: nobody can tell for days."""
+    invoice, record = await billed(rig)
+    [ours] = rig.intuit.invoices.values()
+    own = rig.intuit.company.store("Invoice", {**ours, "DocNumber": "OWN-1", "PrivateNote": ""})["Id"]
+    create = "POST /v3/company/*/invoice"
+    rig.intuit.faults.add(Fault(kind=FaultKind.DROP_BEFORE, route=create, times=1000))
+    await rig.announce(rig.flexprice.add_invoice(rig.flexprice.invoices[invoice]["customer_id"], currency="usd")["id"])
+    await rig.until(lambda: len(rig.intuit.calls_of(create)) > 1)
+    payment = rig.intuit.pay(record)["Id"]
+    line = {"Amount": Decimal(10), "LinkedTxn": [{"TxnId": own, "TxnType": "Invoice"}]}
+    rig.intuit.payments[payment]["Line"].insert(0, line)
+    await send_as_intuit(rig, payments_event(rig, payment))
+    await rig.live(120)
+    assert paid(rig, invoice) == Decimal(1500)
+
+
 @pytest.mark.parametrize("route", ["POST /v1/payments", "PUT /v1/payments/*"])
 @pytest.mark.parametrize("amount", [Decimal(1000), None])
 async def test_a_lost_answer_of_the_platform_is_not_taken_for_another_payment(
