@@ -33,8 +33,8 @@ from gateway.pipeline.dispatch import (
 )
 from gateway.pipeline.drift import CheckMapping
 from gateway.pipeline.ensure import EnsureCustomer
-from gateway.pipeline.invoices import EnsureInvoice
-from gateway.pipeline.payment_links import EnsurePaymentLink
+from gateway.pipeline.ensure_invoices import EnsureInvoice
+from gateway.pipeline.ensure_links import EnsurePaymentLink
 from gateway.pipeline.payments import RecordPayment
 from gateway.pipeline.polling import Poller
 from gateway.pipeline.voiding import VoidInvoice

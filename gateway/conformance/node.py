@@ -41,10 +41,10 @@ from gateway.pipeline.dispatch import (
     payment_job,
 )
 from gateway.pipeline.ensure import EnsureCustomer
+from gateway.pipeline.ensure_invoices import EnsureInvoice
+from gateway.pipeline.ensure_links import EnsurePaymentLink
 from gateway.pipeline.failing import failed
-from gateway.pipeline.invoices import EnsureInvoice
 from gateway.pipeline.matching import Adopt, Ask, match
-from gateway.pipeline.payment_links import EnsurePaymentLink
 from gateway.pipeline.payments import RecordPayment
 from gateway.pipeline.settling import Result, settlement
 from gateway.pipeline.work import CUSTOMER, Stage, Work
