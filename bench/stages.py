@@ -23,7 +23,7 @@ STAGES = (
     ("claim", ("gateway/pipeline/worker.py:_claim", "gateway/pipeline/worker.py:_rest")),
     ("record (settle)", ("gateway/pipeline/ending.py", "gateway/pipeline/settling.py")),
     ("log line and metrics", ("gateway/pipeline/telling.py",)),
-    ("provider's limits", ("gateway/budget.py", "gateway/slots.py")),
+    ("provider's limits", ("gateway/budget.py", "gateway/share.py", "gateway/slots.py")),
     ("write back", ("gateway/pipeline/writeback.py",)),
     ("ensure: platform's API", ("gateway/sources/",)),
     ("ensure: provider's API", ("connectors/",)),

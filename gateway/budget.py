@@ -1,27 +1,22 @@
-"""A connection's budget of requests, shared with all other processes: rate and requests under way.
+"""A connection's budget of requests, shared with all other processes: who waits to send, and who is let in when.
 
-Slots are taken from the store for all that wait at the moment. A process with much to do that finds no other hands them
-out by itself and tells the store twice a second, so that one process alone pays nearly nothing. What was taken and not
-used is gone a moment later by itself, and so are the places of a process that has died. The rules: gateway/slots.py.
+What this process may send is its share: gateway/share.py.
 """
 
 import asyncio
-import itertools
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from copy import copy
 from datetime import datetime
-from typing import Any
 
 from connectors.errors import RateLimitedError
 from connectors.models import Limits
 from gateway.breaker import Breaker
-from gateway.slots import ALONE, SECOND, Grant, Wish, grant, lateness, windows_of
+from gateway.share import Share
+from gateway.slots import ALONE, SECOND
 from storage import Store
-from storage.errors import StorageError
-from storage.scalars import micros
 
 LONGEST_WAIT = 30.0
 """Seconds that a request waits for a pause to end; when it takes longer, its job comes again later."""
@@ -31,12 +26,8 @@ LINGER = 0.05
 """Seconds for which a process stays alone after its last request: the next may follow at once."""
 LOOK_AGAIN = 0.1
 """Seconds after which it looks whether another process has given up a place."""
-NEARLY_OVER = 30_000
-"""Microseconds before the end of its time alone at which a process asks for more."""
 STORE_AWAY = 1.0
-MOST_SPARE = 50
-OFFSET_LASTS = 10.0
-_NUMBERS = itertools.count(1)
+"""Seconds after which a store that was away is asked again."""
 
 
 class Budget:
@@ -59,25 +50,13 @@ class Budget:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         store_time: Callable[[], datetime] | None = None,
     ) -> None:
-        self.windows = windows_of(limits)
-        self._late = lateness(self.windows)
-        self._connection, self._concurrency = connection, max(1, limits.concurrency)
-        self._store, self._breaker = store, breaker
-        self._owner = f"{owner}#{next(_NUMBERS)}"  # a connection whose settings change has two for a moment
-        self._clock, self._sleep, self._pause, self._store_time = clock, sleep, pause, store_time
+        self.share = Share(connection, limits, store=store, owner=owner, clock=clock, store_time=store_time)
+        self._connection, self._breaker = connection, breaker
+        self._sleep, self._pause = sleep, pause
         self._waiting: deque[asyncio.Future[int]] = deque()
-        self._busy = self._places = 0
-        self._asking = False
-        self._slots: deque[tuple[int, int]] = deque()
+        self._busy = 0
         self._server: asyncio.Task[None] | None = None
         self._stirred = asyncio.Event()
-        self._offset = _Offset()
-        self._asked, self._begun, self._lead = float("-inf"), 0, 0
-        self._alone_until = 0
-        self._own: Any = None
-        """While it is alone: what the store would note."""
-        self._used: list[tuple[int, int]] = []
-        self._unused: list[tuple[int, int]] = []
 
     @property
     def held_for(self) -> float:
@@ -97,7 +76,7 @@ class Budget:
     @property
     def queue_for(self) -> float:
         """Return for how many seconds the next request of this process waits for the rate."""
-        return max(0.0, (self._slots[0][0] - self._store_now()) / SECOND) if self._slots else 0.0
+        return self.share.next_in
 
     def hold(self, seconds: float) -> None:
         """Send nothing for so long, in all processes."""
@@ -123,8 +102,8 @@ class Budget:
         at = self._use_at_once()
         if at is None:
             at = await self._turn()
-        while self._is_late(at):  # the machine has other things to do than to go on here
-            self._unused.append((at, 1))
+        while self.share.is_late(at):  # the machine has other things to do than to go on here
+            self.share.give_back(at)
             self._leave()
             at = await self._turn(first=True)
 
@@ -133,25 +112,21 @@ class Budget:
 
         Only while this process is alone and nobody waits: most requests of one process, which need no task for it.
         """
-        serving = self._server is not None and not self._waiting and not self._asking
-        if not serving or not self._alone_until or self._is_over() or self._breaker.held_for > 0:
+        share = self.share
+        serving = self._server is not None and not self._waiting and not share.asking
+        if not serving or not share.alone or share.over or self._breaker.held_for > 0:
             return None
-        if self._busy >= self._places or not self._slots:
-            self._take_alone(1)
-        if self._busy >= self._places or not self._slots or self._slots[0][0] > self._store_now():
+        if not share.allows(self._busy):
+            share.take_alone(self._busy, 1)
+        if not share.allows(self._busy) or share.before_next() is not None:
             return None
         return self._let_in()
 
     def _let_in(self) -> int | None:
         """Use the next slot, whose time has come, and return it; None when it is over, and given back."""
-        at, count = self._slots.popleft()
-        if self._is_late(at):
-            self._unused.append((at, count))
-            return None
-        if count > 1:
-            self._slots.appendleft((at, count - 1))
-        self._busy += 1
-        self._begun += 1
+        at = self.share.use()
+        if at is not None:
+            self._busy += 1
         return at
 
     async def _turn(self, *, first: bool = False) -> int:
@@ -175,22 +150,22 @@ class Budget:
 
     def _leave(self) -> None:
         self._busy -= 1
-        if self._waiting or not self._busy or not self._alone_until:
+        if self._waiting or not self._busy or not self.share.alone:
             self._stirred.set()
 
     async def _serve(self) -> None:
         """Let in who waits, in turn; ends when nobody waits and nothing is under way."""
         try:
-            while self._waiting or self._busy or self._alone_until:
-                if self._alone_until and self._is_over():
+            while self._waiting or self._busy or self.share.alone:
+                if self.share.alone and self.share.over:
                     await self._ask()
                 elif not self._waiting:
                     await self._rest()
                 elif self._breaker.held_for > 0:
                     await self._wait_out(self._breaker.held_for)
-                elif self._busy >= self._places or not self._slots:
+                elif not self.share.allows(self._busy):
                     await self._take()
-                    if self._busy >= self._places:
+                    if not self.share.has_place(self._busy):
                         await self._stirs(LOOK_AGAIN)
                 else:
                     await self._use_next()
@@ -203,22 +178,20 @@ class Budget:
 
     async def _rest(self) -> None:
         """Wait for somebody to come or leave. Where nobody does, say so: soon once nothing is under way here."""
-        if not self._alone_until:
+        if not self.share.alone:
             if not await self._stirs(BEAT):
                 await self._ask()
         elif self._busy:
             if not await self._stirs(ALONE / SECOND / 2):
-                self._take_alone(len(self._waiting))
+                self.share.take_alone(self._busy, len(self._waiting))
         elif not await self._stirs(LINGER) and not self._busy:
             await self._ask()
 
     async def _use_next(self) -> None:
         """Wait for the next slot, and let one in; a slot that is over by now is given back."""
-        now = self._store_now()
-        ahead = self._slots[0][0] - now
-        if ahead > 0:
-            over = self._alone_until - NEARLY_OVER - now if self._alone_until else ahead
-            await self._sleep(min(ahead, over) / SECOND)
+        wait = self.share.before_next()
+        if wait is not None:
+            await self._sleep(wait)
             return
         at = self._let_in()
         if at is None:
@@ -230,8 +203,7 @@ class Budget:
             place.set_result(at)
 
     async def _wait_out(self, seconds: float) -> None:
-        self._unused += self._slots
-        self._slots.clear()
+        self.share.give_all_back()
         if seconds > LONGEST_WAIT:
             self._refuse(RateLimitedError("the provider has asked for a pause", retry_after=seconds))
         else:
@@ -253,107 +225,17 @@ class Budget:
             return False
         return True
 
-    # The share of this process ---------------------------------------------------------------------------------
-
     async def _take(self) -> None:
         """Take what this process gets: by itself while it is alone, else from the store."""
-        if not self._alone_until:
+        if self.share.alone:
+            self.share.take_alone(self._busy, len(self._waiting))
+        else:
             await self._ask()
-            return
-        self._take_alone(len(self._waiting))
-
-    def _take_alone(self, waiting: int) -> None:
-        """Take what `waiting` requests get, by itself."""
-        holding, unused = self._holding(), tuple(self._unused)
-        wish = Wish(owner=self._owner, busy=self._busy, waiting=waiting, holding=holding, unused=unused)
-        self._own, got = self._decide(wish, self._own, self._store_now())
-        self._used += [*got.slots, *((at, -count) for at, count in unused)]
-        self._unused.clear()
-        self._get(got)
 
     async def _ask(self) -> None:
-        """Tell the store what was handed out and what is wanted, and take it. A store that is away is waited for."""
-        began, late = self._clock(), self._late
-        holding, used, unused = self._holding(), tuple(self._used), tuple(self._unused)
-        passed, begun = began - self._asked, self._begun
-        wish = Wish(
-            owner=self._owner, busy=self._busy, waiting=len(self._waiting), holding=holding, used=used, unused=unused,
-            lead=self._lead,
-            spare=min(MOST_SPARE, int(begun * late / SECOND / max(passed, late / SECOND))),
-            alone=bool(self.windows) and begun > 0 and passed < 2 * ALONE / SECOND,
-        )  # fmt: skip
-
-        def change(state: Any, now: datetime) -> tuple[Any, tuple[Any, Grant]]:
-            own, got = self._decide(wish, state, micros(now))
-            return own, (own, got)
-
-        given = self._store_time() if self._store_time is not None else None
-        self._asking = True  # what it says replaces what this process knows: nothing may be handed out meanwhile
-        try:
-            (own, got), told, circuit = await self._store.change_budget(self._connection, change, now=given)
-        except StorageError:
-            self._alone_until = 0
-            self._slots.clear()
+        """Ask the store for a share. One that is away is waited for."""
+        circuit = await self.share.ask(self._busy, len(self._waiting))
+        if circuit is None:
             await self._pause(STORE_AWAY)
-            return
-        finally:
-            self._asking = False
-        took = round((self._clock() - began) * SECOND)
-        lead = took + took // 4 if took > late // 2 else 0
-        self._lead = min(SECOND, max(lead, self._lead * 3 // 4))  # answers that took long once may do so again
-        self._offset.note(micros(told) - round(began * SECOND), at=began)
-        if self._alone_until and micros(told) >= self._alone_until:
-            self._unused += self._slots  # told too late: others may have taken the same
-            self._slots.clear()
-        self._asked, self._begun = began, self._begun - begun
-        self._used, self._unused = self._used[len(used) :], self._unused[len(unused) :]
-        self._own, self._alone_until = own, got.alone_until
-        self._breaker.heard(circuit)
-        self._get(got)
-
-    def _decide(self, wish: Wish, state: Any, now: int) -> tuple[Any, Grant]:
-        return grant(state, wish, windows=self.windows, concurrency=self._concurrency, now=now)
-
-    def _get(self, got: Grant) -> None:
-        self._places = got.places
-        self._slots.extend(got.slots)
-
-    def _holding(self) -> int:
-        """Return how many slots are left that are not over."""
-        while self._slots and self._is_late(self._slots[0][0]):
-            self._unused.append(self._slots.popleft())
-        return sum(count for _, count in self._slots)
-
-    def _is_late(self, at: int) -> bool:
-        return self._store_now() - at > self._late
-
-    def _is_over(self) -> bool:
-        return self._store_now() >= self._alone_until - NEARLY_OVER
-
-    def _store_now(self) -> int:
-        return round(self._clock() * SECOND) + self._offset.micros
-
-
-class _Offset:
-    """By how much the store's clock is ahead of this process's monotonic one, in microseconds.
-
-    Each answer tells a bound: the store has read its clock after it was asked. The least of the last bounds is nearest:
-    off by the time that the quickest question was under way.
-    """
-
-    def __init__(self) -> None:
-        self._now: int | None = None
-        self._before: int | None = None
-        self._since = 0.0
-        self.micros = 0
-        """The best bound known."""
-
-    def note(self, bound: int, *, at: float) -> None:
-        """Take up a bound; those older than twice `OFFSET_LASTS` are forgotten, and all when the clock was set."""
-        if self._now is None or abs(bound - self.micros) > 5 * SECOND:
-            self._now, self._before, self._since = bound, None, at
-        elif at - self._since > OFFSET_LASTS:
-            self._now, self._before, self._since = bound, self._now, at
         else:
-            self._now = min(self._now, bound)
-        self.micros = self._now if self._before is None else min(self._now, self._before)
+            self._breaker.heard(circuit)

@@ -178,7 +178,7 @@ class Rig(Waiting, Configuring):
         """Let no provider's rate per second slow a test down; what happens is the same, only sooner."""
         for live in node.app[keys.REGISTRY].connections.values():
             if live.budget is not None:
-                live.budget.windows = ()
+                live.budget.share.windows = ()
 
     async def _sleep(self, seconds: float) -> None:
         """Let a pause of a gateway pass: the clock moves on, with signs of life as often as a process gives them."""

@@ -44,7 +44,7 @@ def _quicken() -> None:
 
     def quick(self: Budget, *args: Any, **named: Any) -> None:
         made(self, *args, **named)
-        self.windows = ()
+        self.share.windows = ()
 
     Budget.__init__ = quick  # type: ignore[method-assign]
     gateway.pipeline.polling.LEASE = gateway.alerts.watching.LEASE = timedelta(seconds=1)
