@@ -1,155 +1,25 @@
 """JSON over HTTP for connectors: one request, its outcome sorted into our errors, a record of it for the attempt."""
 
-import asyncio
-import json
-import socket
-import ssl
 import time
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
 import aiohttp
 import orjson
-from multidict import CIMultiDictProxy
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from yarl import URL
 
 from connectors.base import Host
-from connectors.errors import (
-    AddressRefusedError,
-    AuthenticationError,
-    ConnectorError,
-    EdgeBlockedError,
-    PermissionRefusedError,
-    ProviderError,
-    RateLimitedError,
-    RejectedError,
-    UnexpectedResponseError,
-    UnreachableError,
-)
+from connectors.errors import ConnectorError, ProviderError, RateLimitedError, UnexpectedResponseError, UnreachableError
+from connectors.exchanges import EXCHANGES, Exchange, note
+from connectors.replies import Reply, classify, retry_after, transport_error
 from connectors.sending import IN_TIME, TimelyBody, send_once
-from connectors.shapes import MAX_BYTES, shape_of, shape_of_query
+
+__all__ = ["EXCHANGES", "Exchange", "JsonApi", "Reply", "classify", "retry_after"]
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 READS = frozenset({"GET", "HEAD"})
-
-
-class AddressNotAllowedError(OSError):
-    """Raised by the gateway's session for an address that the installation does not allow."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
-    """One request and its answer, without secrets and personal data, as kept with the attempt.
-
-    `connection` is whose request it was; empty for one to the billing platform.
-    """
-
-    method: str
-    url: str
-    status: int | None
-    milliseconds: float
-    request_id: str | None = None
-    error: str | None = None
-    connection: str = ""
-    sent: Any = None
-    """The shapes of query and body (connectors/shapes.py), in an exchange that is told whole."""
-    answered: Any = None
-    """The shape of the answer's body."""
-    _begun: float = field(default=0.0, repr=False, compare=False)
-    """When it was sent, by perf_counter; kept in memory only."""
-    _bodies: tuple[URL, bytes | int | None, bytes | int | None] | None = field(default=None, repr=False, compare=False)
-    """What the shapes are made of; kept in memory only, while the attempt runs."""
-
-    @property
-    def begun(self) -> float:
-        """Return when it was sent, by perf_counter, while its attempt runs."""
-        return self._begun
-
-    def whole(self) -> "Exchange":
-        """Return it with the shapes of what was sent and answered."""
-        if self._bodies is None:
-            return self
-        url, body, answer = self._bodies
-        sent = {
-            **({"query": shape_of_query(url.query)} if url.raw_query_string else {}),
-            **({"body": shape_of(body)} if body else {}),
-        }
-        told = shape_of(answer) if answer else None
-        return replace(self, sent=sent or None, answered=told, _bodies=None)
-
-
-EXCHANGES: ContextVar[list[Exchange] | None] = ContextVar("exchanges", default=None)
-"""The list into which the running attempt wants its exchanges; None outside of an attempt."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An answer, whatever its status. Its `repr` shows no body."""
-
-    status: int
-    headers: CIMultiDictProxy[str] = field(repr=False)
-    body: bytes = field(repr=False)
-
-    @property
-    def is_json(self) -> bool:
-        """Whether the body looks like JSON: providers and proxies lie in Content-Type."""
-        return self.body.lstrip()[:1] in (b"{", b"[")
-
-    def json(self) -> Any:
-        """Return the decoded body. Raises UnexpectedResponseError when it is none."""
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError as error:
-            msg = f"HTTP {self.status}: the body is not JSON"
-            raise UnexpectedResponseError(msg) from error
-
-    def exact_json(self) -> Any:
-        """Return the decoded body with fractions as decimals, for money. Raises UnexpectedResponseError."""
-        try:
-            return json.loads(self.body, parse_float=Decimal)
-        except (ValueError, RecursionError) as error:
-            msg = f"HTTP {self.status}: the body is not JSON"
-            raise UnexpectedResponseError(msg) from error
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a `Retry-After` header, at most a day; None when absent.
-
-    A date counts from the answer's own `Date`, so that two clocks are never compared; without one it says nothing.
-    """
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit() and len(text) <= 9:
-        return min(float(text), 86_400.0)
-    try:
-        seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
-    except (TypeError, ValueError):
-        return None
-    return min(max(seconds, 0.0), 86_400.0)
-
-
-def classify(reply: Reply) -> ConnectorError | None:
-    """Return the error that a status alone tells, None for 2xx. Connectors wrap it with what their bodies tell."""
-    status = reply.status
-    if 200 <= status < 300:
-        return None
-    detail, wait = f"HTTP {status}", retry_after(reply.headers)
-    if status == 429:
-        return RateLimitedError(detail, retry_after=wait)
-    if status == 401:
-        return AuthenticationError(detail)
-    if status == 403:
-        return PermissionRefusedError(detail) if reply.is_json else EdgeBlockedError(detail)
-    if status >= 500 or status == 408:
-        return ProviderError(detail, retry_after=wait)
-    if 300 <= status < 400:
-        return UnexpectedResponseError(f"{detail}: redirects are not followed")
-    return RejectedError(detail)
 
 
 class JsonApi:
@@ -297,61 +167,12 @@ class JsonApi:
                 )
 
 
-def note(
-    method: str,
-    url: URL,
-    *,
-    status: int | None,
-    begun: float,
-    request_id: str | None,
-    error: str | None,
-    connection: str = "",
-    body: bytes | None = None,
-    answer: bytes | None = None,
-) -> None:
-    """Keep an exchange for the running attempt. Query and bodies may hold personal data: see `Exchange.whole`."""
-    exchanges = EXCHANGES.get()
-    if exchanges is not None and len(exchanges) < 100:
-        plain = not (url.raw_query_string or url.raw_fragment or url.raw_user)
-        where = str(url if plain else url.with_query(None).with_fragment(None).with_user(None))
-        taken = round((time.perf_counter() - begun) * 1000, 2)
-        exchanges.append(
-            Exchange(
-                method=method, url=where, status=status, milliseconds=taken, request_id=request_id, error=error,
-                connection=connection, _begun=begun, _bodies=(url, _small(body), _small(answer)),
-            )
-        )  # fmt: skip
-
-
 async def _read(stream: aiohttp.StreamReader) -> bytes:
     """Return a body, or more than `MAX_ANSWER_BYTES` of one that is too large."""
     content = await stream.read(MAX_ANSWER_BYTES + 1)
     while len(content) <= MAX_ANSWER_BYTES and not stream.at_eof():
         content += await stream.read(MAX_ANSWER_BYTES)
     return content
-
-
-def _small(body: bytes | None) -> bytes | int | None:
-    """Return a body that is worth being kept for its shape; of a large one its size."""
-    return body if body is None or len(body) <= MAX_BYTES else len(body)
-
-
-def transport_error(error: BaseException) -> ConnectorError:
-    """Sort what the HTTP client raised: nothing was sent (unreachable), or perhaps it was (provider error)."""
-    os_error = getattr(error, "os_error", error)
-    if isinstance(os_error, AddressNotAllowedError) or isinstance(error.__cause__, AddressNotAllowedError):
-        return AddressRefusedError("loopback, private and link-local addresses are not allowed here")
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL):
-        return UnreachableError(_reason(os_error))
-    if isinstance(error, ssl.SSLError | socket.gaierror | ConnectionRefusedError):
-        return UnreachableError(_reason(error))
-    if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return ProviderError("no answer within the deadline")
-    return ProviderError(f"the connection was lost ({type(error).__name__})")
-
-
-def _reason(error: object) -> str:
-    return type(error).__name__
 
 
 def _passing(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 MAX_BYTES = 16 * 1024
-"""Of a larger body only its size is kept (connectors/http.py)."""
+"""Of a larger body only its size is kept (connectors/exchanges.py)."""
 MAX_DEPTH, MAX_ITEMS, MAX_FIELDS = 8, 5, 60
 TOLD = frozenset({
     "id", "code", "type", "status", "state", "object", "active", "sparse", "domain", "element", "currency",

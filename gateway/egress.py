@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from connectors.http import AddressNotAllowedError
+from connectors.replies import AddressNotAllowedError
 
 VERSION = version("ledgergate")
 USER_AGENT = f"ledgergate/{VERSION}"

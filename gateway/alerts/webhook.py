@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 
 from connectors.errors import AddressRefusedError
-from connectors.http import transport_error
+from connectors.replies import transport_error
 from gateway.alerts.wording import rfc3339
 from gateway.configuration.channels import checked_hook
 from gateway.errors import AlertAddressError, AlertNotDeliveredError
