@@ -16,6 +16,7 @@ from connectors.testing.rules import (
     creates,
     failures,
     invoices,
+    link_sums,
     links,
     lookups,
     manners,
@@ -36,7 +37,7 @@ def _ordered(found: list[Rule]) -> Mapping[str, Rule]:
 
 RULES: Mapping[str, Rule] = _ordered([found for module in _MODULES for found in module.RULES])
 INVOICE_RULES: Mapping[str, Rule] = _ordered(invoices.RULES)
-LINK_RULES: Mapping[str, Rule] = _ordered(links.RULES)
+LINK_RULES: Mapping[str, Rule] = _ordered([*links.RULES, *link_sums.RULES])
 PAYMENT_RULES: Mapping[str, Rule] = _ordered(payments.RULES)
 BY_CAPABILITY: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
     {InvoiceSync: INVOICE_RULES, PaymentLinks: LINK_RULES, Payments: PAYMENT_RULES}

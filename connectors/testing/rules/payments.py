@@ -14,7 +14,7 @@ from connectors.testing.bench import Bench
 from connectors.testing.engine import End
 from connectors.testing.rulebook import Kit, Tier, require, rule
 from connectors.testing.rules.failures import only_own_errors
-from connectors.testing.rules.links import AMOUNTS
+from connectors.testing.rules.link_sums import AMOUNTS
 from connectors.testing.rules.lookups import ALWAYS, troubles
 from connectors.testing.rules.privacy import PERSONAL, canary_customer, overheard
 
