@@ -126,6 +126,15 @@ async def callers(rig: Rig) -> AsyncIterator[Callers]:
         )
 
 
+@asynccontextmanager
+async def configured(rig: Rig) -> AsyncIterator[Callers]:
+    """A tenant with a source and a connection; and callers with keys of each role."""
+    await rig.add_flexprice()
+    await rig.add_nomod()
+    async with callers(rig) as made:
+        yield made
+
+
 async def exchange(rig: Rig, request: bytes) -> Answer:
     """Send bytes as they are, on a connection of their own that the server closes, and return what came."""
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.gateway.port)

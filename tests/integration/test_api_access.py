@@ -15,7 +15,7 @@ from gateway.web.api.endpoint import PREFIX, Endpoint
 from gateway.web.api.routes import endpoints
 from tests.configuring import ENVIRONMENT, SOURCE, TENANT
 from tests.harness import ADMIN_KEY, NOMOD, Rig
-from tests.integration.api_setup import OTHER_TENANT, Caller, Callers, callers, exchange
+from tests.integration.api_setup import OTHER_TENANT, Caller, Callers, configured, exchange
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 CHANNEL = "ops"
@@ -44,9 +44,7 @@ BODIES: dict[str, Any] = {
 @pytest.fixture
 async def who(rig: Rig) -> AsyncIterator[Callers]:
     """A tenant with one customer linked and one under review; and keys."""
-    await rig.add_flexprice()
-    await rig.add_nomod()
-    async with callers(rig) as made:
+    async with configured(rig) as made:
         yield made
 
 

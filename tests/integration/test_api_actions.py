@@ -9,7 +9,7 @@ from connectors.testing.faults import Fault, FaultKind
 from gateway.operations import bulk
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, Rig
-from tests.integration.api_setup import API, Callers, callers
+from tests.integration.api_setup import API, Callers, configured
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 BEA = {"name": "Bea", "email": "bea@example.com"}
@@ -18,9 +18,7 @@ NOWHERE = "94bcffbe-ea9c-4d50-8aa2-b20216935487"
 
 @pytest.fixture
 async def who(rig: Rig) -> AsyncIterator[Callers]:
-    await rig.add_flexprice()
-    await rig.add_nomod()
-    async with callers(rig) as made:
+    async with configured(rig) as made:
         yield made
 
 

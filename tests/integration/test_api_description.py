@@ -18,7 +18,7 @@ from gateway.web.api.description import operations
 from gateway.web.api.routes import endpoints
 from tests.conftest import SEED
 from tests.harness import ADMIN_KEY, Rig
-from tests.integration.api_setup import PROBLEM, Callers, callers
+from tests.integration.api_setup import PROBLEM, Callers, configured
 
 THOROUGH = 40
 EXAMPLES = THOROUGH if settings.get_current_profile_name() == "thorough" else 6
@@ -44,9 +44,7 @@ ODD_HEADER = "must be 1 to 255 printable characters"
 
 @pytest.fixture
 async def who(rig: Rig) -> AsyncIterator[Callers]:
-    await rig.add_flexprice()
-    await rig.add_nomod()
-    async with callers(rig) as made:
+    async with configured(rig) as made:
         yield made
 
 

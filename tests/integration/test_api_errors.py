@@ -12,7 +12,7 @@ from gateway.web.api.routes import endpoints
 from storage.errors import StoreUnavailableError
 from tests.configuring import SOURCE
 from tests.harness import ADMIN_KEY, Rig
-from tests.integration.api_setup import API, PROBLEM, Callers, callers, exchange
+from tests.integration.api_setup import API, PROBLEM, Callers, configured, exchange
 
 HEAD = f"HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {ADMIN_KEY}\r\n"
 KEY = {"name": "k", "role": "viewer"}
@@ -20,9 +20,7 @@ KEY = {"name": "k", "role": "viewer"}
 
 @pytest.fixture
 async def who(rig: Rig) -> AsyncIterator[Callers]:
-    await rig.add_flexprice()
-    await rig.add_nomod()
-    async with callers(rig) as made:
+    async with configured(rig) as made:
         yield made
 
 

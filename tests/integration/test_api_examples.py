@@ -8,7 +8,7 @@ import pytest
 
 from tests.configuring import ENVIRONMENT, SOURCE, TENANT
 from tests.harness import ADMIN_KEY, NOMOD, Rig
-from tests.integration.api_setup import Caller, Callers, callers
+from tests.integration.api_setup import Caller, Callers, configured
 from tools.api_page import PAGE
 
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -16,9 +16,7 @@ BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 async def who(rig: Rig) -> AsyncIterator[Callers]:
-    await rig.add_flexprice()
-    await rig.add_nomod()
-    async with callers(rig) as made:
+    async with configured(rig) as made:
         yield made
 
 

@@ -13,16 +13,14 @@ from connectors.testing.faults import Fault, FaultKind
 from gateway.operations import transfers
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, QUICKBOOKS, Rig
-from tests.integration.api_setup import API, Callers, callers
+from tests.integration.api_setup import API, Callers, configured
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 
 
 @pytest.fixture
 async def who(rig: Rig) -> AsyncIterator[Callers]:
-    await rig.add_flexprice()
-    await rig.add_nomod()
-    async with callers(rig) as made:
+    async with configured(rig) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ from storage.records import AuditEntry
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, QUICKBOOKS, Rig
 from tests.integration import test_api_access as api
-from tests.integration.api_setup import Callers, callers
+from tests.integration.api_setup import Callers, configured
 from tests.receivers import Endpoint, endpoint
 
 LOOKING = {
@@ -96,9 +96,7 @@ STEPS: dict[str, Step] = {
 
 @pytest.fixture
 async def who(rig: Rig) -> AsyncIterator[Callers]:
-    await rig.add_flexprice()
-    await rig.add_nomod()
-    async with callers(rig) as made:
+    async with configured(rig) as made:
         yield made
 
 
