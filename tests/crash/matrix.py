@@ -23,7 +23,6 @@ TRIES = 3
 THOROUGHLY = 4
 """After so many tellings all that must hold is checked, and not only what the story is about."""
 
-
 Chain = tuple[type[Story], Sequence[Place]]
 """A story, and the places at which it is killed in one scene."""
 

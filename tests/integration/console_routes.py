@@ -39,6 +39,11 @@ LAST = (
     "/logout",
 )  # fmt: skip
 """What takes away what the others are tried on."""
+NOTHING = dict.fromkeys(
+    ("delivery_id", "job_id", "review_id", "number", "customer_id", "failed", "key_id", "code", "nomod", "alert_id",
+    ), "x"
+)  # fmt: skip
+"""Names of nothing that is there."""
 
 
 async def a_life(rig: Rig) -> dict[str, str]:
@@ -82,12 +87,6 @@ async def send(browser: Browser, route: Route, names: dict[str, str], *, headers
 def in_turn(route: Route) -> int:
     """Return where a route comes in turn: what takes something away last, and the logout at the very end."""
     return LAST.index(route.path) + 1 if route.path in LAST else 0
-
-
-NOTHING = dict.fromkeys(
-    ("delivery_id", "job_id", "review_id", "number", "customer_id", "failed", "key_id", "code", "nomod", "alert_id",
-    ), "x"
-)  # fmt: skip
 
 
 async def state(rig: Rig) -> list[Any]:

@@ -18,7 +18,6 @@ LIMITS = {
 }  # fmt: skip
 ANYTHING = st.text(st.characters(), max_size=200)
 
-
 TEXTS = dict.fromkeys(
     ("customer_id", "name", "given_name", "family_name", "company_name", "phone", "environment_id"), ANYTHING
 )
