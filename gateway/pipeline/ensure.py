@@ -109,18 +109,29 @@ class Ensure(Recovering):
 
     async def _asked_about(self, work: Work, found: Sequence[Any]) -> list[Any]:
         """Return what was made here with another sum, was asked about, and is shown by no look-up yet."""
-        job, shown = work.claimed.job, {c.provider_entity_id for c in found}
+        shown = {c.provider_entity_id for c in found}
+        records = _records(await self._differing(work))
+        known = [await self.entity.get(work, record) for record in records if record not in shown]
+        return [each for each in known if each is not None]
+
+    async def _made_since(self, work: Work) -> list[str]:
+        """Return what other events have made with another sum after the question that is answered to create."""
+        decided = work.decided
+        if decided is None or self.entity.entity_type == CUSTOMER:
+            return []
+        others = [each for each in await self._differing(work) if each.job_id != decided.job_id]
+        return _records([each for each in others if each.created_at > decided.created_at])
+
+    async def _differing(self, work: Work) -> list[Review]:
+        """Return the questions about what was made with another sum, but those answered to make another."""
+        job = work.claimed.job
         page = await self.store.list_reviews(
             source=job.source, entity_id=job.entity_id, connection=job.connection, kind="amount_differs", limit=ASKED
         )
-        records = [
-            str(each["provider_entity_id"])
-            for review in page.items
-            if review.entity_type == self.entity.entity_type and review.decision != "create"
-            for each in (review.candidates if isinstance(review.candidates, list) else ())
-        ]
-        known = [await self.entity.get(work, record) for record in dict.fromkeys(records) if record not in shown]
-        return [each for each in known if each is not None]
+        return [
+            each for each in page.items
+            if each.entity_type == self.entity.entity_type and each.decision != "create"
+        ]  # fmt: skip
 
     async def event_of(self, work: Work) -> Event:
         """Return the event again: from what the job was queued with, or the delivery where more is needed."""
@@ -135,7 +146,8 @@ class Ensure(Recovering):
     async def _decision(self, work: Work) -> Review | None:
         """Return the decision that this attempt is to carry out: the newest one, unless its create was begun already.
 
-        A decision to create is good for one create. What became of that one is found out like of any other.
+        A decision to create is good for one create. What became of that one is found out like of any other. So is
+        first what another event has begun since the question was put, of which who answered it did not know.
         """
         if work.decision is None:
             return None
@@ -143,12 +155,20 @@ class Ensure(Recovering):
         review = page.items[0] if page.items else None
         if review is None or review.decision not in {"adopt", "create"}:
             return None
-        return review if decision_in(work.claimed.intent) != review.review_id else None
+        intent = work.claimed.intent
+        if intent is not None and review.created_at < intent.started_at:
+            return None
+        return review if decision_in(intent) != review.review_id else None
 
     async def _by_decision(self, work: Work, subject: Any, replaces: Intent | None) -> Result:
         """Carry out what a person has decided in a review."""
         if work.decided is not None and work.decided.decision == "adopt":
             return await self.adopt_by_hand(work, work.decided.provider_entity_id or "")
+        if made := await self._made_since(work):
+            told = (
+                f"since the question was put, another event has made {', '.join(made)}, which a person was asked about"
+            )
+            return _closing(ignored(told), replaces)
         return await self.create(
             work, subject, Create(why="decided by a person"), searched_since=self.now(), replaces=replaces,
             replaces_result="absent",
@@ -190,6 +210,12 @@ def _is_stale(work: Work) -> bool:
     """Whether it was linked to a record that has died: only a person decides to make another."""
     mapping = work.claimed.mapping
     return mapping is not None and mapping.status is MappingStatus.STALE
+
+
+def _records(reviews: Sequence[Review]) -> list[str]:
+    """Return the records that reviews show, each once."""
+    shown = (each for review in reviews for each in (review.candidates if isinstance(review.candidates, list) else ()))
+    return list(dict.fromkeys(str(each["provider_entity_id"]) for each in shown))
 
 
 def _closing(result: Result, intent: Intent | None) -> Result:
