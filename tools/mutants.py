@@ -42,6 +42,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "gateway.pipeline.matching": ("tests/unit/test_matching.py", "tests/unit/test_recovery_schedule.py"),
     "gateway.pipeline.policy": ("tests/unit/test_retry_policy.py",),
     "gateway.pipeline.ensure": (
+        "tests/integration/test_old_decisions.py",
         "tests/integration/test_ensure_hints.py", "tests/integration/test_ensure_refused.py",
         "tests/integration/test_ensure_again.py", "tests/integration/test_ensure_nomod.py",
         "tests/integration/test_ensure_errors.py", "tests/integration/test_ensure_quickbooks.py",

@@ -117,7 +117,7 @@ class Ensure(Recovering):
     async def _made_since(self, work: Work) -> list[str]:
         """Return what other events have made with another sum after the question that is answered to create."""
         decided = work.decided
-        if decided is None or self.entity.entity_type == CUSTOMER:
+        if decided is None:
             return []
         others = [each for each in await self._differing(work) if each.job_id != decided.job_id]
         return _records([each for each in others if each.created_at > decided.created_at])

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from connectors.testing.simulator import Fault, FaultKind
 from storage.records import JobStatus, ReviewStatus
-from tests.harness import Rig
+from tests.harness import NOMOD, Rig
 from tests.ledgers import invoices_in_nomod
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
@@ -79,6 +79,40 @@ async def test_an_invoice_that_was_made_with_another_sum_is_not_made_again_by_th
     await rig.resolve("adopt", *records)
     await rig.finish()
     assert await rig.linked(invoice) == records[0]
+
+
+async def test_what_was_made_as_a_payment_link_is_no_invoice_that_was_made(rig: Rig) -> None:
+    """The link of an invoice has the invoice's id; that it asks for another sum answers nothing about the invoice."""
+    await rig.add_flexprice()
+    await rig.add_nomod(invoices=True)
+    rig.nomod.account_tax = Decimal(5)
+    invoice = rig.flexprice.add_invoice(rig.flexprice.add_customer(**ADA)["id"])
+    rig.flexprice.count_payment(invoice["id"], Decimal(1))
+    await rig.announce(invoice["id"])
+    await rig.finish()
+    question = await rig.open_review()
+    status, _ = await rig.api("POST", "/api/v1/payment-links", {"invoice_id": invoice["id"], "connection": NOMOD})
+    assert status == 202
+    await rig.finish()
+    assert len(rig.nomod.links) == 1
+    path = f"/api/v1/reviews/{question.review_id}/resolve"
+    assert (await rig.api("POST", path, {"decision": "create"}))[0] == 200
+    await rig.finish()
+    assert len(rig.nomod.invoices) == 1
+
+
+async def test_an_invoice_that_a_person_has_left_is_not_made_again_though_no_list_shows_it(
+    rig: Rig,
+) -> None:
+    await rig.add_flexprice()
+    await rig.add_nomod(invoices=True)
+    rig.nomod.account_tax, rig.nomod.search_lag = Decimal(5), 3600.0
+    await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
+    await rig.finish()
+    await rig.resolve("ignore")
+    await rig.announce(next(iter(rig.flexprice.invoices)))
+    await rig.finish()
+    assert [each["provider_entity_id"] for each in (await rig.open_review()).candidates] == list(rig.nomod.invoices)
 
 
 async def test_another_is_made_where_the_one_that_was_made_is_what_the_decision_is_about(rig: Rig) -> None:
