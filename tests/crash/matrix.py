@@ -18,8 +18,8 @@ from tests.crash.story import Story
 
 CHAIN = 12
 """Tellings in one scene."""
-TRIES = 3
-"""Further tellings in which a place that was missed is waited for: some come in a second one alone."""
+TRIES = 8
+"""Further tellings in which a place that was missed is waited for: some come in a second one alone, some by chance."""
 THOROUGHLY = 4
 """After so many tellings all that must hold is checked, and not only what the story is about."""
 
