@@ -22,7 +22,10 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first batch (0)")
     parser.add_argument("--batches", type=int, default=80, help="how many batches (80)")
     parser.add_argument("--size", type=int, default=BATCH, help=f"histories in a batch ({BATCH})")
-    parser.add_argument("--at-once", type=int, default=os.cpu_count() or 2, help="batches at the same time (all cores)")
+    at_once = 2 * (os.cpu_count() or 1)
+    parser.add_argument(
+        "--at-once", type=int, default=at_once, help=f"batches at the same time (two for each core: {at_once})"
+    )
     parser.add_argument("--no-postgres", action="store_true", help="SQLite only")
     parser.add_argument("--steps", type=Path, help="play one history again, from a file with its steps")
     given = parser.parse_args()
