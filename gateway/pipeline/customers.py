@@ -111,12 +111,18 @@ class CustomerEntity(Entity[Customer, Candidate]):
         return judge_hint(subject, candidate, policy=work.connector.match_policy(), taken=taken)
 
     def recovered(
-        self, work: Work, subject: Customer, candidates: Sequence[Candidate], started_at: datetime
+        self,
+        work: Work,
+        subject: Customer,
+        candidates: Sequence[Candidate],
+        started_at: datetime,
+        *,
+        at_last: bool = False,
     ) -> Adopt | Ask | None:
         """Recognise the record by mark, or by mail, name and time: matching.py."""
         # Before a create that no person has asked for, a record with this mail and name would have been adopted.
         undated = decision_in(work.claimed.intent) is None
-        return recovered(subject, candidates, started_at=started_at, undated=undated)
+        return recovered(subject, candidates, started_at=started_at, undated=undated, at_last=at_last)
 
     def is_seen(self, work: Work, subject: Customer, candidates: Sequence[Candidate], *, by_name_only: bool) -> bool:
         """Whether somebody with the refused name, or with the e-mail address, is among them."""

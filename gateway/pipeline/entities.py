@@ -127,9 +127,15 @@ class Entity(ABC, Generic[SubjectT, FoundT]):
 
     @abstractmethod
     def recovered(
-        self, work: Work, subject: SubjectT, candidates: Sequence[FoundT], started_at: datetime
+        self,
+        work: Work,
+        subject: SubjectT,
+        candidates: Sequence[FoundT],
+        started_at: datetime,
+        *,
+        at_last: bool = False,
     ) -> Adopt | Ask | None:
-        """Return what a doubtful create has made, if a look-up shows it."""
+        """Return what a doubtful create has made, if a look-up shows it; `at_last` where no other look-up follows."""
 
     @abstractmethod
     def is_seen(self, work: Work, subject: SubjectT, candidates: Sequence[FoundT], *, by_name_only: bool) -> bool:

@@ -164,7 +164,13 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
         return judge_invoice_hint(subject, candidate, taken=taken)
 
     def recovered(
-        self, work: Work, subject: Billed, candidates: Sequence[InvoiceCandidate], started_at: datetime
+        self,
+        work: Work,
+        subject: Billed,
+        candidates: Sequence[InvoiceCandidate],
+        started_at: datetime,
+        *,
+        at_last: bool = False,
     ) -> Adopt | Ask | None:
         """Recognise the record by number and customer: invoice_matching.py."""
         return recovered_invoice(subject, candidates, to_void=work.voided_at is not None)

@@ -128,7 +128,13 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
         return None
 
     def recovered(
-        self, work: Work, subject: PaymentLinkRequest, candidates: Sequence[LinkCandidate], started_at: datetime
+        self,
+        work: Work,
+        subject: PaymentLinkRequest,
+        candidates: Sequence[LinkCandidate],
+        started_at: datetime,
+        *,
+        at_last: bool = False,
     ) -> Adopt | Ask | None:
         """Recognise the record by its mark: link_matching.py."""
         return recovered_link(subject, candidates, taken_back=work.voided_at is not None)

@@ -85,11 +85,17 @@ def match(
 
 
 def recovered(
-    customer: Customer, candidates: Sequence[Candidate], *, started_at: datetime, undated: bool = False
+    customer: Customer,
+    candidates: Sequence[Candidate],
+    *,
+    started_at: datetime,
+    undated: bool = False,
+    at_last: bool = False,
 ) -> Adopt | None:
     """Return the record that a doubtful create has made, if a look-up shows it: by marker, or mail, name and time.
 
-    With `undated`, one record without a time is enough: for creates before which no record had mail and name.
+    With `undated`, one record without a time is enough: for creates before which no record had mail and name. The last
+    look-up, `at_last`, takes the one that there is whatever its time: one of the two clocks may have been wrong.
     """
     mine = [c for c in _distinct(candidates) if c.marker == customer.reference]
     if not mine:
@@ -105,7 +111,8 @@ def recovered(
             and _same_name(normal_name(c.name), name)
         ]
         mine = [c for c in alike if c.created_at is not None and c.created_at >= since]
-        if undated and not mine and len(alike) == 1 and alike[0].active and alike[0].created_at is None:
+        alone = len(alike) == 1 and alike[0].active and (at_last or alike[0].created_at is None)
+        if undated and not mine and alone:
             mine = alike
     if not mine:
         return None

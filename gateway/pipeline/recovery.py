@@ -84,6 +84,9 @@ class Recovering(Contesting):
         again = next_look(replace(intent, looked_at=begun), recovery) or confirming_look(intent, recovery, at=begun)
         if again is not None:
             return self.look_again(intent, max(again, self.now()))
+        late = self.entity.recovered(work, subject, free, intent.started_at, at_last=True)
+        if isinstance(late, Adopt):
+            return await self.adopt(work, late, subject=subject, searched_since=begun)
         if work.voided_at is not None:
             return _nothing_came(intent, "absent")
         if recovery.replay_window is not None:

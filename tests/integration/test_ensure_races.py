@@ -154,3 +154,19 @@ async def test_search_that_lags_does_not_double_a_customer_of_two_gateways(rig: 
     await asyncio.gather(*(rig.finalize(one, node=n % 2) for n in range(10)))
     await rig.finish()
     await assert_each_has_its_own(rig, one)
+
+
+async def test_a_create_sent_by_a_clock_that_was_wrong_is_found_though_the_customer_has_moved_since(rig: Rig) -> None:
+    """The record is an hour older than the intent, and has an address by which nobody looks any more."""
+    await rig.add_flexprice()
+    await rig.add_nomod()
+    rig.set_clock(3600.0)
+    rig.nomod.faults.add(Fault(kind=FaultKind.DROP_AFTER, route="POST /v1/customers"))
+    ada = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")
+    await rig.finalize(ada["id"])
+    await rig.live(2)
+    rig.set_clock(-3600.0)
+    rig.flexprice.edit_customer(ada["id"], email="moved@example.com")
+    await rig.finish()
+    assert len(rig.nomod.creations) == 1
+    await rig.check(all_linked=True)

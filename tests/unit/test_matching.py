@@ -136,6 +136,12 @@ def test_a_record_without_a_time_is_the_lost_one_only_where_none_was_there_befor
     assert [recovered(ADA, [other], started_at=NOW, undated=True) for other in others] == [None] * len(others)
     old = record("8", created_at=NOW - timedelta(days=1))
     assert recovered(ADA, [timeless, old], started_at=NOW, undated=True) is None
+    assert recovered(ADA, [timeless, old], started_at=NOW, undated=True, at_last=True) is None
+    assert recovered(ADA, [old], started_at=NOW, undated=True) is None
+    assert recovered(ADA, [old], started_at=NOW, at_last=True) is None
+    late = recovered(ADA, [old], started_at=NOW, undated=True, at_last=True)
+    assert late is not None
+    assert late.candidate == old
     assert recovered(ADA, [timeless, record("8")], started_at=NOW, undated=True) is None
 
 
