@@ -37,7 +37,11 @@ def sandbox(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield dict(word.split("=", 1) for word in line.split())
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        try:
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.curl
