@@ -141,7 +141,7 @@ async def test_refused_requests_show_with_their_reason(cli: Cli, rig: Rig) -> No
     await rig.add_flexprice()
     assert await answer(rig, SOURCE, new_secret()) == 401
     deadline = time.monotonic() + PATIENCE
-    while (shown := await cli.json("source", "show", SOURCE))["last_rejected"] is None:
+    while not (shown := await cli.json("source", "show", SOURCE))["rejections"] or shown["last_rejected"] is None:
         assert time.monotonic() < deadline, "the refusal was not written down"
     assert shown["last_rejected"]["reason"] == "signature_mismatch"
     assert [each["reason"] for each in shown["rejections"]] == ["signature_mismatch"]
