@@ -1,11 +1,13 @@
 """A day's work: a decision taken, a dead letter retried, and pages that follow what happens meanwhile."""
 
+import time
+
 import pytest
 from selenium.webdriver.common.by import By
 
 from tests.browser.screen import Screen
 from tests.browser.stage import Stage
-from tests.harness import NOMOD, Rig
+from tests.harness import NOMOD, QUICKBOOKS, Rig
 
 pytestmark = pytest.mark.browser
 
@@ -113,6 +115,31 @@ def test_one_delivery_and_the_overview_follow_what_happens(stage: Stage, screen:
     stage.run(dead_letters(rig, "No Mail"))
     screen.sees("1 needs you.")
     assert screen.driver.find_element(By.CSS_SELECTOR, "[data-needs]").text == "1"
+
+
+SLOW_ANSWERS = """
+const real = window.fetch;
+window.fetch = (...asked) => real(...asked).then((answer) => new Promise((ok) => setTimeout(ok, 2000, answer)));
+"""
+
+
+def test_what_changes_while_a_page_is_fetched_is_not_missed(stage: Stage, screen: Screen) -> None:
+    rig = stage.rig
+    stage.run(set_up(rig))
+    stage.run(rig.add_quickbooks())
+    for connection in (NOMOD, QUICKBOOKS):
+        stage.run(rig.pause(connection))
+    delivery = stage.run(rig.finalize(rig.flexprice.add_customer(name="Ada", email="ada@example.com")["id"]))
+    stage.run(rig.finish())
+    screen.log_in()
+    screen.open(f"/deliveries/{delivery}")
+    screen.driver.execute_script(SLOW_ANSWERS)
+    stage.run(rig.resume(NOMOD))
+    stage.run(rig.finish())
+    time.sleep(1)  # the page has been asked for by now, and its answer is on its way for as long again
+    stage.run(rig.resume(QUICKBOOKS))
+    stage.run(rig.finish())
+    screen.sees("Processed", f"Mapped on {NOMOD}", f"Mapped on {QUICKBOOKS}")
 
 
 def test_what_somebody_has_opened_is_not_taken_away_by_what_happens(stage: Stage, screen: Screen) -> None:

@@ -78,10 +78,7 @@
 
   // A region is replaced by its newer self, unless somebody is in it: typing, choosing, or with something opened.
   const isBusy = (region) => region.contains(document.activeElement) || region.querySelector("details[open]");
-  let refreshing = false;
-  const refresh = async () => {
-    if (refreshing) return;
-    refreshing = true;
+  const renew = async () => {
     try {
       const answer = await fetch(location.href, { headers: { "X-Live": "1" }, credentials: "same-origin" });
       if (answer.status === 401) return over();
@@ -100,9 +97,21 @@
       if (count) badge(count.hidden ? "" : count.textContent);
     } catch {
       // The gateway is away for a moment; the stream comes back by itself.
-    } finally {
-      refreshing = false;
     }
+  };
+
+  // What changes while a page is fetched may be missing in it: then it is fetched once more.
+  let refreshing = false;
+  let behind = false;
+  const refresh = async () => {
+    behind = true;
+    if (refreshing) return;
+    refreshing = true;
+    while (behind) {
+      behind = false;
+      await renew();
+    }
+    refreshing = false;
   };
 
   const over = () => {
