@@ -146,8 +146,8 @@ class Ensure(Recovering):
     async def _decision(self, work: Work) -> Review | None:
         """Return the decision that this attempt is to carry out: the newest one, unless its create was begun already.
 
-        A decision to create is good for one create. What became of that one is found out like of any other. So is
-        first what another event has begun since the question was put, of which who answered it did not know.
+        A decision to create is good for one create. What became of that one is found out like of any other. What
+        another event has begun since the question was put is settled first: whoever answered did not know of it.
         """
         if work.decision is None:
             return None

@@ -1,6 +1,7 @@
 """What tests of payments share: an invoice, the request for its link, what providers send of money."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -80,3 +81,13 @@ async def send_as_intuit(rig: Rig, body: bytes) -> str:
     assert status in (200, 202), answer
     rig.acknowledged.append(str(answer["delivery_id"]))
     return rig.acknowledged[-1]
+
+
+async def a_dearer_link(rig: Rig, who: Callers) -> tuple[str, str]:
+    """Have a link that asks for tax on top of what is open, before a person; return the invoice's id and the link's."""
+    rig.nomod.account_tax = Decimal(5)
+    _, invoice = an_invoice(rig)
+    assert (await ask(who, invoice)).json["status"] == "needs_review"
+    rig.nomod.account_tax = Decimal(0)
+    [record] = rig.nomod.links
+    return invoice, record

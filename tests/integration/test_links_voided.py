@@ -12,7 +12,7 @@ from storage.records import DeliveryStatus, JobStatus, MappingStatus
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, Rig
 from tests.integration.api_setup import API, Answer, Callers, callers
-from tests.integration.payment_setup import an_invoice, ask, tell
+from tests.integration.payment_setup import a_dearer_link, an_invoice, ask, tell
 
 CREATE, LISTED = "POST /v1/links", "GET /v1/links"
 
@@ -23,16 +23,6 @@ async def who(rig: Rig) -> AsyncIterator[Callers]:
     await rig.add_nomod(outbound=False)
     async with callers(rig) as made:
         yield made
-
-
-async def a_dearer_link(rig: Rig, who: Callers) -> tuple[str, str]:
-    """Have a link that asks for tax on top of what is open, before a person; return the invoice's id and the link's."""
-    rig.nomod.account_tax = Decimal(5)
-    _, invoice = an_invoice(rig)
-    assert (await ask(who, invoice)).json["status"] == "needs_review"
-    rig.nomod.account_tax = Decimal(0)
-    [record] = rig.nomod.links
-    return invoice, record
 
 
 async def void(rig: Rig, invoice: str, *, tell: bool = True) -> str:

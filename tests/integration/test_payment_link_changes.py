@@ -1,7 +1,6 @@
 """What becomes of a payment link that is there: adopted by hand, switched off, paid, or overtaken by another amount."""
 
 from collections.abc import AsyncIterator
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from storage.records import DeliveryStatus
 from tests.configuring import SOURCE
 from tests.harness import NOMOD, QUICKBOOKS, Rig
 from tests.integration.api_setup import API, Callers, callers
-from tests.integration.payment_setup import ADA, an_invoice, ask, tell
+from tests.integration.payment_setup import ADA, a_dearer_link, an_invoice, ask, tell
 
 
 @pytest.fixture
@@ -30,16 +29,6 @@ async def decide(rig: Rig, who: Callers, decision: str, **more: Any) -> None:
     answer = await who.operator.ask("POST", f"{API}/reviews/{review.review_id}/resolve", told)
     assert answer.status == 200, answer.body
     await rig.finish()
-
-
-async def a_dearer_link(rig: Rig, who: Callers) -> tuple[str, str]:
-    """Have a link that asks for tax on top of what is open, before a person; return the invoice's id and the link's."""
-    rig.nomod.account_tax = Decimal(5)
-    _, invoice = an_invoice(rig)
-    assert (await ask(who, invoice)).json["status"] == "needs_review"
-    rig.nomod.account_tax = Decimal(0)
-    [record] = rig.nomod.links
-    return invoice, record
 
 
 async def test_a_link_that_a_person_has_adopted_is_given_as_long_as_the_same_is_open(rig: Rig, who: Callers) -> None:
