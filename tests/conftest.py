@@ -8,15 +8,15 @@ import random
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import structlog
-import uvloop
 from hypothesis import settings
 
 from gateway import logs
 from gateway.settings import LogFormat, LogLevel
+from tests import stuck
 from tests.memory import use_memory
 from tests.postgres_setup import OUTSIDE, new_database, postgres_server, postgres_url, shared_database
 
@@ -79,7 +79,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run tests on the event loop that a gateway runs on."""
-    return {"uvloop": uvloop.new_event_loop}
+    return {"uvloop": stuck.new_event_loop}
+
+
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool:
+    """End a test that takes too long, in the one way that ends each."""
+    stuck.end_after(settings.timeout, item)
+    return True
+
+
+def pytest_timeout_cancel_timer(item: pytest.Item) -> bool:
+    """Let go of a test that has ended."""
+    stuck.ended(item)
+    return True
 
 
 def pytest_collection_finish() -> None:

@@ -81,7 +81,8 @@ async def forked(arguments: Sequence[str], env: dict[str, str], streams: Sequenc
         order.seek(0)
         socket.send_fds(zygote(), [b"x"], [order.fileno(), *streams, theirs])
         os.close(theirs)
-        pid = int(await asyncio.to_thread(answer.readline))
+        async with asyncio.timeout(PATIENCE):
+            pid = int(await asyncio.to_thread(answer.readline))
         try:
             async with asyncio.timeout(PATIENCE):
                 return int(await asyncio.to_thread(answer.readline))
