@@ -7,6 +7,7 @@ import os
 import random
 import secrets
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -28,6 +29,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 use_memory()
+
+# A run that was begun in the background is deaf to Ctrl-C, and so would be the programs under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TAKEN: dict[str, str] = {}
 
