@@ -13,9 +13,9 @@ from gateway.app import Gateway
 from storage import Store, store_for
 from tests.crash.killing import KillingStore
 
-ORDERS = "LEDGERGATE_TEST_ORDERS"
+ORDERS = "CRASH_TEST_ORDERS"
 """Names the file where orders lie: one at the start, and one more with each SIGUSR1."""
-SOON = "LEDGERGATE_TEST_SOON"
+SOON = "CRASH_TEST_SOON"
 """Set for a process that looks every moment for what needs a person, and not every few seconds."""
 
 

@@ -85,6 +85,10 @@ async def test_a_noun_alone_shows_its_commands(cli: Cli) -> None:
     "name, value, told",
     [
         ("LEDGERGATE_PROT", "8080", "LEDGERGATE_PROT is not a setting of ledgergate"),
+        ("LEDGERGATE_TEST_SEED", "5", "LEDGERGATE_TEST_SEED is not a setting of ledgergate"),
+        ("LEDGERGATE_HOST", "", "LEDGERGATE_HOST: "),
+        ("LEDGERGATE_MAX_BODY_BYTES", "0", "LEDGERGATE_MAX_BODY_BYTES: "),
+        ("LEDGERGATE_RETENTION_DAYS", "0", "LEDGERGATE_RETENTION_DAYS: "),
         ("LEDGERGATE_PORT", "many", "LEDGERGATE_PORT: "),
         ("LEDGERGATE_PORT", "70000", "LEDGERGATE_PORT: "),
         ("LEDGERGATE_LOG_LEVEL", "loud", "LEDGERGATE_LOG_LEVEL: "),
@@ -111,6 +115,20 @@ async def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(
     assert result.error.startswith(f"setting_invalid: {told}")
     assert "canary" not in result.error
     assert not cli.database.exists()
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("LEDGERGATE_LOG_LEVEL", "WARNING"),
+        ("LEDGERGATE_LOG_FORMAT", "Console"),
+        ("LEDGERGATE_MAX_BODY_BYTES", "1"),
+        ("LEDGERGATE_RETENTION_DAYS", "1"),
+    ],
+)
+async def test_a_setting_is_taken_in_any_case_of_its_word_and_down_to_one(cli: Cli, name: str, value: str) -> None:
+    result = await cli.run("source", "list", **{name: value})
+    assert result.code == 0, result.err
 
 
 async def test_a_port_in_use_is_one_line(cli: Cli) -> None:
