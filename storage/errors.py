@@ -49,7 +49,7 @@ class NotFoundError(StorageError):
     code = "not_found"
     title = "Not found"
     cause = "There is no such record in this tenant and environment."
-    resolution = "Check the id, and the tenant and environment of your key."
+    resolution = "Check the id or name, and the tenant and environment in which it is looked for."
 
 
 class ConflictError(StorageError):

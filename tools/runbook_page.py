@@ -26,7 +26,11 @@ REFUSALS = frozenset(
     }
 )  # fmt: skip
 """Codes that only a request, a command or a start meets."""
+UNSENT = "The message is tried again on the retry schedule, and given up at its end. No job is concerned."
 OTHERWISE = {
+    "alert_address_refused": UNSENT,
+    "alert_not_delivered": UNSENT,
+    "mail_not_configured": UNSENT,
     "not_offered": "The invoice's job ends as ignored, with the reason; its customer is made and linked all the same.",
 }
 """What happens instead, where it is not the action's own course."""
@@ -47,9 +51,12 @@ FOLLOW = {
 """What to run about an error, by what the gateway does about it."""
 
 SOURCE = ["source list", "source show NAME"]
+CHANNEL = ["channel list", "channel show NAME", "channel test NAME"]
 HEADERS = " ".join(f"--header 'webhook-{part}: …'" for part in ("id", "timestamp", "signature"))
 OWN: dict[str, list[str]] = {
     "account_changed": ["connection show NAME", "connection authorize NAME"],
+    "alert_address_refused": [*CHANNEL],
+    "alert_not_delivered": [*CHANNEL],
     "already_exists": ["source list", "connection list"],
     "body_pruned": ["delivery show DELIVERY_ID", "job list --delivery-id DELIVERY_ID", "job retry JOB_ID"],
     "cannot_listen": ["doctor --offline"],
@@ -66,6 +73,7 @@ OWN: dict[str, list[str]] = {
     "invoice_not_found": [*FOLLOW["fail"]],
     "invoice_not_payable": [],
     "lease_lost": ["doctor"],
+    "mail_not_configured": ["channel list", "channel test NAME"],
     "malformed_request": [*SOURCE],
     "method_not_allowed": [],
     "needs_reauth": ["connection show NAME", "connection authorize NAME", "connection test NAME"],
@@ -84,6 +92,11 @@ OWN: dict[str, list[str]] = {
         "delivery replay DELIVERY_ID",
     ],
     "payload_too_large": [*SOURCE],
+    "payment_differs": [
+        "review list --kind payment_differs",
+        "review show REVIEW_ID",
+        "review resolve REVIEW_ID --decision ignore",
+    ],
     "plugin_unusable": ["connector list", "doctor", "connection resume NAME"],
     "record_unknown": ["mapping list --entity-id CUSTOMER_ID"],
     "request_invalid": [],

@@ -112,7 +112,7 @@ def show(
     jobs, headers = found.pop("jobs"), found.pop("headers")
     output.print_facts(found)
     output.print_titled("Headers:", [{"name": name, "value": value} for name, value in headers or []], HEADERS)
-    output.print_titled("Jobs, newest first:", jobs, JOBS)
+    output.print_titled("Jobs, oldest first:", jobs, JOBS)
 
 
 HEADERS = {"name": "name", "value": "value"}

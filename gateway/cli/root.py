@@ -70,7 +70,15 @@ def root(
 @cache
 def commands() -> Any:
     """Return the tree of all commands, put together once in a process."""
-    return get_command(app)
+    return _told_whole(get_command(app))
+
+
+def _told_whole(command: Any) -> Any:
+    """Have lists of commands show the first paragraph of each whole: typer cuts it to what is left of the line."""
+    for each in getattr(command, "commands", {}).values():
+        each.short_help = each.short_help or " ".join((each.help or "").partition("\n\n")[0].split())
+        _told_whole(each)
+    return command
 
 
 def run(arguments: list[str]) -> int:

@@ -14,12 +14,12 @@ class SettingError(GatewayError):
 
 
 class ConfigFileError(GatewayError):
-    """The file given to `apply` cannot be used; nothing was changed."""
+    """What is to be configured cannot be used; nothing was changed."""
 
     code = "config_invalid"
     title = "Configuration invalid"
-    cause = "The file is not valid TOML, has an unknown key, or names a secret that is not set."
-    resolution = "Correct the line that is named, then apply again: nothing was changed."
+    cause = "A file, form or command has a key or value that cannot be used, or names a secret that is not set."
+    resolution = "Correct what is named, then try again: nothing was changed."
     status = 400
 
 

@@ -100,7 +100,7 @@ class RecordTakenError(GatewayError):
     code = "record_taken"
     title = "Record linked to another customer"
     cause = "The provider's record is linked to another billing customer already."
-    resolution = "Unlink the other one, choose another record, or set the connection to `shared`."
+    resolution = "Unlink the other one, or choose another record."
     status = 409
     action = Action.REVIEW
 

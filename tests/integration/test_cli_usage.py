@@ -81,6 +81,12 @@ async def test_a_noun_alone_shows_its_commands(cli: Cli) -> None:
     assert "rotate-secret" in result.err
 
 
+async def test_what_a_command_does_is_listed_to_the_end(cli: Cli) -> None:
+    for arguments in ((), ("source",), ("delivery",), ("payment-link",)):
+        told = (await cli.ok(*arguments, "--help")).out
+        assert [line for line in told.splitlines() if line.endswith("...") and "Usage" not in line] == []
+
+
 @pytest.mark.parametrize(
     "name, value, told",
     [

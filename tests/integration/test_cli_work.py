@@ -47,7 +47,11 @@ async def test_deliveries_are_listed_shown_and_replayed(cli: Cli, rig: Rig) -> N
     shown = await cli.json("delivery", "show", delivery_id)
     assert {job["kind"] for job in shown["jobs"]} == {"ensure_customer", "write_back"}
     assert customer_id in json.dumps(json.loads((await cli.ok("delivery", "show", delivery_id, "--body")).out))
-    assert customer_id in (await cli.ok("delivery", "show", delivery_id)).out
+    told = (await cli.ok("delivery", "show", delivery_id)).out
+    assert customer_id in told
+    jobs = told.partition("Jobs, oldest first:")[2]
+    places = [jobs.index(each["job_id"]) for each in shown["jobs"]]
+    assert places == sorted(places)
 
     planned = await cli.json("delivery", "replay", delivery_id, "--dry-run")
     assert (planned["matched"], planned["changed"], planned["dry_run"]) == (1, 1, True)
