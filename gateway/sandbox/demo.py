@@ -193,8 +193,12 @@ async def _keep(console: Console, world: World) -> None:
         console.print(f"Admin API key of this sandbox: {world.gateway.new_admin_key}", soft_wrap=True)
     console.print("Commands in another terminal work on this sandbox after:")
     settings = world.gateway.settings
-    told = f"  export LEDGERGATE_DATABASE_URL={settings.database_url} GATEWAY={world.gateway.url}"
-    console.print(told, soft_wrap=True, highlight=False)
+    told = (
+        f"LEDGERGATE_DATABASE_URL={settings.database_url}",
+        "LEDGERGATE_ALLOW_PRIVATE_ADDRESSES=true",
+        f"GATEWAY={world.gateway.url}",
+    )
+    console.print(f"  export {' '.join(told)}", soft_wrap=True, highlight=False)
     console.print("Running until you press Ctrl-C.")
     sys.stdout.flush()
     await asyncio.Event().wait()

@@ -74,5 +74,8 @@ def test_a_gift_becomes_a_customer_of_the_sandbox(sandbox: dict[str, str], tmp_p
         assert time.monotonic() < deadline, shown
     assert "quickbooks-church" in shown
     assert json.loads(run(post)) == {**answer, "duplicate": True}
+    run(f"{PROGRAM} connection test nomod-sandbox")
+    findings = json.loads(run(f"{PROGRAM} doctor --json || test $? = 3"))["findings"]
+    assert [each for each in findings if each["check"] == "platform" and each["level"] != "ok"] == []
     (row,) = json.loads(run(f"{links} --json"))["items"]
     assert (row["entity_id"], row["connection"], row["status"]) == ("grace-hopper", "quickbooks-church", "linked")

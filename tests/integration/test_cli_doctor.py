@@ -101,6 +101,13 @@ async def test_the_platforms_own_sync_to_the_same_target_is_told(cli: Cli, rig: 
     assert await cli.json("doctor", "--offline", code=0)
 
 
+async def test_a_platform_that_cannot_be_asked_is_told_with_the_reason(cli: Cli, rig: Rig) -> None:
+    await rig.add_flexprice()
+    await rig.add_nomod()
+    result = await cli.run("doctor", LEDGERGATE_ALLOW_PRIVATE_ADDRESSES="false")
+    assert f"The platform of source {SOURCE} could not be asked (source_unavailable: loopback" in result.out
+
+
 async def test_a_consent_near_its_end_and_work_that_nobody_does_are_told(rig: Rig) -> None:
     """Seen 90 days later: the tokens are old, and a job has been due since."""
     await rig.add_flexprice()
