@@ -151,8 +151,8 @@ async def _warnings(
     except (GatewayError, ConnectorError, ValueError, TimeoutError) as error:
         code = getattr(error, "code", "source_unavailable")
         step = getattr(error, "resolution", "Check the source's `api_url` and the network, then run this again.")
-        why = f"{code}: {error.detail}" if getattr(error, "detail", "") else code
-        said = f"The platform of source {row.name} could not be asked ({why})."
+        detail = getattr(error, "detail", "")
+        said = f"The platform of source {row.name} could not be asked ({f'{code}: {detail}' if detail else code})."
         return [attention("platform", said, step, subject=row.name)]
     step = "See docs/configuration.md for what the source needs, and the platform's own settings."
     return [attention("platform", f"Source {row.name}: {told}.", step, subject=row.name) for told in warnings] or [
