@@ -263,7 +263,8 @@ class Rig(Waiting, Configuring):
 
 @asynccontextmanager
 async def open_rig(folder: Path, **settings: Any) -> AsyncIterator[Rig]:
-    """Start a rig for one test, and stop it."""
+    """Start a rig for one test, and stop it. Two of them need a folder each: with one database they share the work."""
+    folder.mkdir(exist_ok=True)
     rig = Rig(folder, **settings)
     try:
         await rig.start()

@@ -1,6 +1,5 @@
 """Stories of payment links and payments: asked for, asked for again, changed, paid, voided."""
 
-import asyncio
 import json
 from decimal import Decimal
 from typing import Any
@@ -15,7 +14,7 @@ from gateway.sources.signing import sign_as_intuit
 from tests.configuring import ENVIRONMENT, NOMOD_EVENTS, SOURCE, TENANT
 from tests.crash.scene import Scene
 from tests.crash.stories_of_customers import Invoiced
-from tests.crash.story import POLL_SECONDS, Record, Story
+from tests.crash.story import Record, Story
 from tests.ledgers import invoices_in_quickbooks, links_in_nomod
 from tests.looking import NOMOD, QUICKBOOKS
 
@@ -36,11 +35,16 @@ class LinkAsked(Story):
 
     async def asked(self, connection: str = NOMOD) -> Record:
         """Ask for a link, again and again, until there is a page on which can be paid."""
-        while True:
+        answer: tuple[int, Any] | None = None
+
+        async def has_page() -> bool:
+            nonlocal answer
             answer = await self.request(connection)
-            if answer is not None and answer[0] == 200:
-                return dict(answer[1])
-            await asyncio.sleep(POLL_SECONDS)
+            return answer is not None and answer[0] == 200
+
+        await self.until(has_page, what=lambda: answer)
+        assert answer is not None
+        return dict(answer[1])
 
     async def request(self, connection: str) -> tuple[int, Any] | None:
         """Ask once; return status and answer, None where nobody has answered."""
@@ -68,11 +72,11 @@ class AmountChanged(LinkAsked):
 
     async def prepare(self) -> None:
         """Have a link for the whole."""
-        await super().play()
-        self.old = self.link
+        self.scene.begin(super().play())
 
     async def play(self) -> None:
         """Take a part, and ask until there is a link for the rest."""
+        self.old = self.link
         self.scene.flexprice.invoices[self.invoice].update(amount_paid="500", amount_remaining="1000")
         self.link = await self.asked()
 
@@ -129,7 +133,7 @@ class Paid(LinkAsked):
 
     async def prepare(self) -> None:
         """Have a link."""
-        await super().play()
+        self.scene.begin(super().play())
 
     async def play(self) -> None:
         """Pay, and send the event until it is acknowledged."""
@@ -202,6 +206,9 @@ class Voided(LinkAsked):
     async def prepare(self) -> None:
         """Have all of it."""
         self.invoice = await self.billed()
+        self.scene.begin(self._linked())
+
+    async def _linked(self) -> None:
         self.link = await self.asked()
 
     async def play(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 from connectors.testing.simulator import Call
 from tests.crash.killing import Point
 from tests.crash.nursery import KILLED, Child
+from tests.crash.processes import PATIENCE
 from tests.crash.scene import Scene
 
 Record = dict[str, Any]
@@ -19,7 +21,8 @@ POLL_SECONDS = 0.05
 class Story(ABC):
     """One telling. `prepare` makes what it begins from, `play` is what the process is killed in, `check` judges.
 
-    `number` tells it from the tellings before it in the same scene.
+    `number` tells it from the tellings before it in the same scene. What `prepare` begins is waited for, with a person
+    at hand for what is put before one: who waits for it alone may wait for ever.
     """
 
     name: ClassVar[str]
@@ -90,10 +93,11 @@ class Story(ABC):
         assert len(found) == 1, found
         return str(found[0].provider_entity_id)
 
-    @staticmethod
-    async def until(condition: Callable[[], Awaitable[object]]) -> None:
-        """Wait until something holds."""
-        while not await condition():  # noqa: ASYNC110 - what is asked for lies in a database, or with others
+    async def until(self, condition: Callable[[], Awaitable[object]], *, what: Callable[[], object] = str) -> None:
+        """Wait until something holds; `what` tells what there was instead, where it never did."""
+        deadline = time.monotonic() + 3 * PATIENCE  # a killed process and a busy machine take theirs
+        while not await condition():
+            assert time.monotonic() < deadline, f"it has not come about in {self.name}: {what()}"
             await asyncio.sleep(POLL_SECONDS)
 
 
@@ -119,8 +123,11 @@ class Starting(Story):
 
     async def _looked_around(self) -> None:
         """Wait for the one question that a start has for the platform."""
-        while await self.child.poll() is None and len(self._questions()) == self.asked:  # noqa: ASYNC110 - see `until`
-            await asyncio.sleep(POLL_SECONDS)
+
+        async def asked() -> bool:
+            return await self.child.poll() is not None or len(self._questions()) > self.asked
+
+        await self.until(asked)
 
     def _questions(self) -> list[Call]:
         return self.scene.flexprice.calls_of("GET */integrations/config")

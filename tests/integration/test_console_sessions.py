@@ -202,7 +202,6 @@ async def test_another_admin_key_ends_the_sessions_of_the_one_before(rig: Rig, w
 
 
 async def test_a_session_of_another_installation_is_worth_nothing(tmp_path: Path, who: Browsers) -> None:
-    (tmp_path / "other").mkdir()
     async with open_rig(tmp_path / "other") as other:
         stranger = Browser(other, who.admin.session)
         stranger.cookies.update(who.admin.cookies)

@@ -82,10 +82,10 @@ def bells(path: Path) -> list[Path]:
 
 
 async def waits(store: SqliteStore) -> "asyncio.Task[bool]":
-    """Begin to wait for a change, and return once it does."""
+    """Begin to wait for a change, and return once it does, or has already come to an end."""
     token = await store.change_token()
     waiting = asyncio.create_task(store.wait_for_change(PATIENCE, since=token))
-    while not store._db._outside.listeners:  # noqa: ASYNC110 - it takes a turn or two of the loop
+    while not (store._db._outside.listeners or waiting.done()):  # noqa: ASYNC110 - it takes a turn or two of the loop
         await asyncio.sleep(0)
     return waiting
 

@@ -76,7 +76,7 @@ async def test_metadata_of_the_platforms_own_stays(rig: Rig, refuses: bool) -> N
 
 
 async def test_a_platform_at_a_private_address_is_not_said_to_have_refused_the_key(tmp_path: Path) -> None:
-    async with open_rig(tmp_path, allow_private_addresses=False) as rig:
+    async with open_rig(tmp_path / "other", allow_private_addresses=False) as rig:
         await rig.add_flexprice()
         await rig.add_nomod()
         await rig.finalize(rig.flexprice.add_customer(**ADA)["id"])
