@@ -18,8 +18,8 @@ MEANS = {
 REFUSED = "It was refused, and nothing was changed. No job is concerned."
 REFUSALS = frozenset(
     {
-        "account_changed", "already_exists", "cannot_listen", "capability_missing", "config_invalid", "consent_invalid",
-        "forbidden", "gateway_unreachable", "invoice_not_payable", "malformed_request", "method_not_allowed",
+        "account_changed", "already_exists", "cannot_listen", "config_invalid", "consent_invalid", "forbidden",
+        "gateway_unreachable", "invoice_not_payable", "malformed_request", "method_not_allowed",
         "payload_too_large", "record_unknown", "request_invalid", "route_unknown", "secret_key_wrong",
         "setting_invalid", "signature_invalid", "source_unknown", "too_many_requests", "unauthorized",
         "unsupported_media_type"
@@ -31,6 +31,8 @@ OTHERWISE = {
     "alert_address_refused": UNSENT,
     "alert_not_delivered": UNSENT,
     "mail_not_configured": UNSENT,
+    "capability_missing": "A request is refused, and nothing is changed. A job that ends so is a dead letter; its"
+    " connection goes on for all else.",
     "not_offered": "The invoice's job ends as ignored, with the reason; its customer is made and linked all the same.",
 }
 """What happens instead, where it is not the action's own course."""
@@ -60,7 +62,7 @@ OWN: dict[str, list[str]] = {
     "already_exists": ["source list", "connection list"],
     "body_pruned": ["delivery show DELIVERY_ID", "job list --delivery-id DELIVERY_ID", "job retry JOB_ID"],
     "cannot_listen": ["doctor --offline"],
-    "capability_missing": ["connector list"],
+    "capability_missing": ["connector list", *FOLLOW["fail"]],
     "config_invalid": ["apply ledgergate.toml --dry-run"],
     "conflict": ["job show JOB_ID", "review list"],
     "consent_invalid": ["connection authorize NAME"],

@@ -162,7 +162,8 @@ class PaymentLinks(Desk):
             return known
         now, customer = self.now(), await self.store.get_mapping(wish.key(CUSTOMER))
         linked = customer is not None and customer.status is MappingStatus.LINKED
-        new = self._link_job(wish, now) if linked else self._customer_job(wish, now)
+        # Linked meanwhile is no reason to ask a connector for what it cannot make: the next request tells of that.
+        new = self._link_job(wish, now) if linked and wish.live.makes_links else self._customer_job(wish, now)
         await self.store.add_job(new, now=now)
         row = wish.origin.row
         home = Scope(tenant_id=row.tenant_id, environment_id=row.environment_id)

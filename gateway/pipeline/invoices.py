@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from connectors.errors import AmountInexactError, ConfigurationError
+from connectors.errors import AmountInexactError
 from connectors.invoices import Invoice, InvoiceCandidate, InvoiceLine, InvoiceSync, Reduction, TaxLine
 from connectors.models import CreateIntent
 from connectors.money import MoneyError, exact
 from connectors.money import shown as money
-from gateway.errors import AmountDiffersError, CustomerNotLinkedError
+from gateway.errors import AmountDiffersError, CapabilityMissingError, CustomerNotLinkedError
 from gateway.pipeline.dispatch import INVOICE, link_job, next_void_job
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.gift_days import GiftDays
@@ -219,10 +219,10 @@ class InvoiceEntity(Entity[Billed, InvoiceCandidate]):
 
 
 def invoice_sync(work: Work) -> InvoiceSync:
-    """Return the connection's connector. Raises ConfigurationError where it makes no invoices."""
+    """Return the connection's connector. Raises CapabilityMissingError where it makes no invoices."""
     connector = work.connector
     if not isinstance(connector, InvoiceSync):
-        raise ConfigurationError(f"{connector.name} makes no invoices")
+        raise CapabilityMissingError(f"{connector.name} makes no invoices")
     return connector
 
 

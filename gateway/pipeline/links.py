@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from connectors.errors import AmountInexactError, ConfigurationError, UnexpectedResponseError
+from connectors.errors import AmountInexactError, UnexpectedResponseError
 from connectors.invoices import Invoice
 from connectors.links import LinkCandidate, PaymentLinkRequest, PaymentLinks
 from connectors.models import CreateIntent
 from connectors.money import MoneyError, exact
 from connectors.money import shown as money
-from gateway.errors import CustomerNotLinkedError
+from gateway.errors import CapabilityMissingError, CustomerNotLinkedError
 from gateway.pipeline.dispatch import INVOICE, PAYMENT_LINK, link_job
 from gateway.pipeline.entities import Entity, Made, ignored
 from gateway.pipeline.invoices import customer_mapping
@@ -221,10 +221,10 @@ class LinkEntity(Entity[PaymentLinkRequest, LinkCandidate]):
 
 
 def payment_links(work: Work) -> PaymentLinks:
-    """Return the connection's connector. Raises ConfigurationError where it makes no links."""
+    """Return the connection's connector. Raises CapabilityMissingError where it makes no links."""
     connector = work.connector
     if not isinstance(connector, PaymentLinks):
-        raise ConfigurationError(f"{connector.name} makes no payment links")
+        raise CapabilityMissingError(f"{connector.name} makes no payment links")
     return connector
 
 

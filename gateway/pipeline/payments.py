@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.errors import ConfigurationError
 from connectors.money import MoneyError, parse, shown, total
 from connectors.payments import PaidFor, PaidKind, Payment, Payments, PaymentStatus
-from gateway.errors import PaymentDiffersError, SourceRejectedError
+from gateway.errors import CapabilityMissingError, PaymentDiffersError, SourceRejectedError
 from gateway.pipeline.asking import unless_asked
 from gateway.pipeline.dispatch import place_job
 from gateway.pipeline.entities import ignored
@@ -55,7 +54,7 @@ class RecordPayment(Stage):
         """
         job, connector = work.claimed.job, work.connector
         if not isinstance(connector, Payments):
-            raise ConfigurationError(f"{connector.name} tells of no payments")
+            raise CapabilityMissingError(f"{connector.name} tells of no payments")
         account, ours = str(work.payload.get("account") or ""), connector.idempotency_scope()
         if account and ours and account != ours:
             return ignored("the payment is of another company than the connection's")
