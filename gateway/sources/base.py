@@ -141,6 +141,10 @@ class Source(ABC):
     """The platform's name in settings; equals the entry point's."""
     title: ClassVar[str]
     """The name for people."""
+    sends: ClassVar[str] = ""
+    """What its webhooks bring, in one sentence: for whoever chooses a platform in the console."""
+    proves_by: ClassVar[Verification] = Verification.STANDARD_WEBHOOKS
+    """How its senders mostly prove themselves: what the console's form proposes."""
     api_version: ClassVar[int] = SOURCE_API_VERSION
     writes_back: ClassVar[bool] = False
     """Whether the platform has an API to which links are written."""

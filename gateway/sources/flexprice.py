@@ -70,6 +70,7 @@ class FlexpriceSource(Source):
 
     platform = "flexprice"
     title = "Flexprice"
+    sends = "Final invoices bring their customers, and themselves where a connection makes invoices."
     writes_back = True
     reads_delivery = False
     has_invoices = True

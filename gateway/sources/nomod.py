@@ -21,6 +21,7 @@ class NomodEvents(ProviderEvents):
 
     platform = "nomod"
     title = "Nomod (payments)"
+    sends = "Tells of payments at Nomod. It belongs to a Nomod connection: add that first."
 
     def keep(self, body: bytes) -> bytes:
         """Keep the type and the ids."""

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from gateway.errors import PayloadInvalidError
-from gateway.sources.base import Event
+from gateway.sources.base import Event, Verification
 from gateway.sources.provider_events import ProviderEvents
 
 PAYMENT = "payment"
@@ -24,6 +24,8 @@ class QuickBooksEvents(ProviderEvents):
 
     platform = "quickbooks"
     title = "QuickBooks Online (payments)"
+    sends = "Tells of payments in QuickBooks. It belongs to a QuickBooks connection: add that first."
+    proves_by = Verification.INTUIT_SIGNATURE
 
     def keep(self, body: bytes) -> bytes:
         """Keep all: there are ids in it, and nothing else."""

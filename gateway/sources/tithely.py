@@ -51,6 +51,7 @@ class TithelySource(Source):
 
     platform = "tithely"
     title = "Tithely"
+    sends = "Gifts bring their givers. Something of yours posts them, signed, or Tithely is polled."
     writes_back = False
     needs_outbound = False
     has_receipts = True

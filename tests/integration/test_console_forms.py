@@ -9,6 +9,8 @@ from connectors.nomod.config import NomodConfig
 from connectors.quickbooks.config import QuickBooksConfig
 from gateway.console.config_form import fields_of, label_of, settings_from
 from gateway.console.forms import MAX_FIELDS, MAX_FORM_BYTES
+from gateway.console.pages.settings import settings_view
+from gateway.settings import Settings
 from tests.harness import Rig
 from tests.integration.console_setup import ROOT, Browsers, browsers
 
@@ -87,3 +89,10 @@ async def test_a_form_that_no_page_sends_is_refused(
         answer = await who.administrator.ask("POST", ROOT + path, body, headers=headers)
         assert answer.status == status, (path, answer.text)
         assert "<h1>" in answer.html
+
+
+def test_settings_of_the_environment_stand_as_they_are_written_there() -> None:
+    shown = {each["name"]: each["value"] for each in settings_view(Settings())}
+    assert shown["LEDGERGATE_LEASE_SECONDS"] == "30"
+    assert shown["LEDGERGATE_ALLOW_PRIVATE_ADDRESSES"] == "false"
+    assert shown["LEDGERGATE_RETRY_SCHEDULE"].startswith("5, 30, 120")

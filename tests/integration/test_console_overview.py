@@ -28,7 +28,9 @@ async def test_without_anything_configured_the_overview_is_the_guide(rig: Rig) -
 
 async def test_the_guide_ticks_off_what_is_really_there(rig: Rig, who: Browsers) -> None:
     assert (await who.admin.get("/guide")).text.count("to do") == 2
+    assert f"{rig.gateway.url}{ROOT}/guide" in (await who.admin.get("")).links, "the way goes on until one is linked"
     await linked(rig)
+    assert f"{rig.gateway.url}{ROOT}/guide" not in (await who.admin.get("")).links
     guide = await who.admin.get("/guide")
     assert guide.heading == "Everything is set up"
     assert "to do" not in guide.text

@@ -40,9 +40,25 @@ async def test_without_a_secret_one_is_made_and_shown_once(rig: Rig, who: Browse
     form = await who.administrator.get("/sources/new?platform=tithely")
     page = await who.administrator.submit(form, "/sources", name=SOURCE)
     assert "Shown this once" in page.text
+    assert f"with the address {rig.gateway.url}/webhooks/{SOURCE}" in page.text
     rig.secret = "whsec_" + page.html.split("whsec_")[1].split("<")[0]
     assert (await rig.post(b'{"type":"nothing"}')).status == 202
     assert rig.secret not in (await who.administrator.get(f"/sources/{SOURCE}")).html
+
+
+async def test_each_platform_says_what_it_sends_and_how_it_proves_itself(who: Browsers) -> None:
+    offered = await who.administrator.get("/sources/new")
+    for said in ("Final invoices bring their customers", "Gifts bring their givers", "Tells of payments"):
+        assert said in offered.text
+    for platform, verification, name in (
+        ("flexprice", "standard-webhooks", "flexprice-prod"), ("nomod", "standard-webhooks", "nomod-events"),
+        ("quickbooks", "intuit-signature", "quickbooks-events"),
+    ):  # fmt: skip
+        form = await who.administrator.get(f"/sources/new?platform={platform}")
+        fields = form.form("/sources").fields
+        assert (fields["verification"], fields["name"]) == (verification, name)
+        # What is required stands open: a browser says nothing about a required field that it cannot show.
+        assert ("<details open><summary>Options" in form.html) is (name != "flexprice-prod")
 
 
 async def test_secrets_are_rotated_with_an_overlap(rig: Rig, who: Browsers) -> None:
@@ -60,6 +76,7 @@ async def test_secrets_are_rotated_with_an_overlap(rig: Rig, who: Browsers) -> N
     form = after.form(f"/sources/{SOURCE}/rotate").fields
     form.pop("keep_old")
     shown = await who.administrator.post(f"/sources/{SOURCE}/rotate", {**form, "secret": ""})
+    assert "no other is accepted" in shown.text
     rig.secret = "whsec_" + shown.html.split("whsec_")[1].split("<")[0]
     assert (await rig.post(b'{"type":"nothing"}')).status == 202
     assert "Secret 2" not in (await who.administrator.get(f"/sources/{SOURCE}")).text

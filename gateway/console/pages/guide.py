@@ -1,4 +1,4 @@
-"""The first start: three steps from nothing to a customer, each ticked off by what is really there."""
+"""The first start: four steps from nothing to a customer, each ticked off by what is really there."""
 
 from aiohttp import web
 

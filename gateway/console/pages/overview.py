@@ -13,7 +13,7 @@ from gateway.console.lamps import connection_lamp, source_lamp
 from gateway.console.tally import tally
 from gateway.console.visit import Visit
 from gateway.keys import WORKER
-from storage.records import DeliveryStatus, JobStatus, Scope
+from storage.records import DeliveryStatus, JobStatus, MappingStatus, Scope
 
 SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 WAITING_SHOWN = 100
@@ -34,7 +34,13 @@ async def show(visit: Visit) -> web.StreamResponse:
         sources=[(source, source_lamp(source, now=now)) for source in sources],
         connections=[(each, connection_lamp(each, live.get(each["name"]))) for each in connections],
         worker=_worker(visit), live=await visit.live("overview"),
+        unfinished=visit.may("admin") and not await _linked(visit, scope),
     )  # fmt: skip
+
+
+async def _linked(visit: Visit, scope: Scope) -> bool:
+    """Return whether a customer was ever linked: the end of the set-up."""
+    return bool((await visit.console.store.list_mappings(scope, status=MappingStatus.LINKED, limit=1)).items)
 
 
 async def _backlog(visit: Visit, scope: Scope, now: datetime) -> dict[str, Any]:

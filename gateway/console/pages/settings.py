@@ -84,8 +84,10 @@ def _plain(value: Any) -> str:
     if isinstance(value, SecretStr):
         return "set, never shown"
     if isinstance(value, tuple):
-        return ", ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in value)
-    text = str(value)
+        return ", ".join(_plain(each) for each in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     if "://" in text and "@" in text:
         try:
             return str(URL(text).with_password("hidden"))

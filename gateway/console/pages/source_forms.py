@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from gateway.configuration.specs import problem_line
 from gateway.console.config_form import Field, fields_of, filled_in, settings_from
-from gateway.console.pages.sources import shown_once
+from gateway.console.pages.sources import shown_once, view_of
 from gateway.console.visit import Visit
 from gateway.errors import AlreadyExistsError, ConfigFileError, GatewayError, PluginError, problem, status_of
 from gateway.plugins import source_plugins
 from gateway.sources.base import PollConfig, Verification, fresh_secret
+from gateway.sources.provider_events import ProviderEvents
 from storage.errors import StorageError
 from storage.records import EVERYWHERE
 
@@ -26,20 +27,21 @@ async def choose(visit: Visit) -> web.StreamResponse:
     """Show which platforms there are, or the form of the one that was chosen."""
     platform = visit.asked("platform")
     if platform:
-        return await _form(visit, platform, given=_blank(visit))
+        return await _form(visit, platform, given=_blank(visit, source_plugins().load(platform).proves_by))
     plugins, offered = source_plugins(), []
     for name in plugins.names():
         try:
-            offered.append((name, plugins.load(name).title, ""))
+            kind = plugins.load(name)
+            offered.append((name, kind.title, kind.sends, ""))
         except PluginError as error:
-            offered.append((name, name, error.detail))
+            offered.append((name, name, "", error.detail))
     return await visit.page("source_choose.html", offered=offered)
 
 
 async def add(visit: Visit) -> web.StreamResponse:
     """Add a source. Without a secret given one is made, and shown this once."""
     platform, form = visit.form.text("platform"), visit.form
-    given = {**_blank(visit), **_given(visit)}
+    given = {**_blank(visit, Verification.STANDARD_WEBHOOKS), **_given(visit)}
     try:
         known = await visit.operations.sources.list(EVERYWHERE)
         if any(each["name"] == given["name"] for each in known):
@@ -50,7 +52,8 @@ async def add(visit: Visit) -> web.StreamResponse:
     except (GatewayError, StorageError, ValueError) as error:
         return await _form(visit, platform, given=given, error=_told(error))
     if made:
-        return await shown_once(visit, given["name"], made)
+        url = (await view_of(visit, given["name"]))["url"]
+        return await shown_once(visit, given["name"], made, told=f"Give it to the sender now, with the address {url}.")
     return visit.go(f"/sources/{given['name']}", "Created. Give its URL to the sender, or send a test event.")
 
 
@@ -105,6 +108,7 @@ async def _form(
     return await visit.page(
         "source_form.html", platform=platform, title=kind.title, given=given, stored=stored, options=options, poll=poll,
         polls=visit.form.ticked("poll") if error is not None else bool(polled), has_api=kind.writes_back,
+        proposed=f"{platform}-{'events' if issubclass(kind, ProviderEvents) else 'prod'}",
         verifications=list(Verification), error=problem(error) if error else None,
         status=status_of(error) if error else 200,
     )  # fmt: skip
@@ -123,11 +127,11 @@ def _told(error: Exception) -> Exception:
     return error if isinstance(error, GatewayError | StorageError) else ConfigFileError("verification: is not known")
 
 
-def _blank(visit: Visit) -> dict[str, Any]:
+def _blank(visit: Visit, proves_by: Verification) -> dict[str, Any]:
     tenant_id, environment_id = visit.home
     return {
         "name": "", "tenant_id": tenant_id, "environment_id": environment_id, "header": "", "api_url": "",
-        "verification": str(Verification.STANDARD_WEBHOOKS),
+        "verification": str(proves_by),
     }  # fmt: skip
 
 

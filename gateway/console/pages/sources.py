@@ -55,7 +55,9 @@ async def rotate(visit: Visit) -> web.StreamResponse:
     await visit.take_up()
     if given is not None:
         return visit.go(f"/sources/{name}", "The new secret is accepted from now on.")
-    return await shown_once(visit, name, made)
+    kept = form.ticked("keep_old")
+    others = "what was accepted before is accepted until you drop it" if kept else "no other is accepted"
+    return await shown_once(visit, name, made, told=f"Give it to the sender now; {others}.")
 
 
 async def switch(visit: Visit) -> web.StreamResponse:
@@ -86,9 +88,8 @@ async def view_of(visit: Visit, name: str) -> dict[str, Any]:
     return {**source, "url": public_url(visit.request) + url if url.startswith("/") else url}
 
 
-async def shown_once(visit: Visit, name: str, secret: str) -> web.StreamResponse:
+async def shown_once(visit: Visit, name: str, secret: str, *, told: str) -> web.StreamResponse:
     """Show a secret that was made here; nothing shows it again."""
     return await visit.page(
-        "secret.html", heading="A new signing secret", secret=secret, back=f"/sources/{name}", name=name,
-        told="Give it to the sender now. What was accepted before is accepted until you drop it.",
+        "secret.html", heading="A new signing secret", secret=secret, back=f"/sources/{name}", name=name, told=told,
     )  # fmt: skip
