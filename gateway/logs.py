@@ -11,6 +11,7 @@ import orjson
 import structlog
 
 from gateway.settings import LogFormat, LogLevel
+from gateway.terminals import styled
 
 _SECRET_KEYS = re.compile(r"secret|token|password|authorization|api_key|signature|cookie", re.IGNORECASE)
 _PERSONAL_KEYS = frozenset({"email", "name", "phone", "address", "customer", "body", "headers"})
@@ -93,7 +94,7 @@ def configure(form: LogFormat, level: LogLevel) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer(serializer=_dumps)
         if form is LogFormat.JSON
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=styled(sys.stderr))
     )
     structlog.configure(
         processors=[*shared, renderer],

@@ -1,10 +1,11 @@
 """What commands say: tables or one JSON document on stdout; hints, counts and errors on stderr."""
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from gateway.terminals import styled
 
 MAX_CELL = 60
 WATCH_SECONDS = 2.0
@@ -123,14 +124,9 @@ def watch(draw: Callable[[], None]) -> None:
         time.sleep(WATCH_SECONDS)
 
 
-def coloured() -> bool:
-    """Whether stdout takes colours: a terminal, and nobody has said no (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
 def painted(state: str, width: int) -> str:
     """Return a state, as wide as that, in its colour where there are colours."""
-    colour = _ANSI.get(_style(state)) if coloured() else None
+    colour = _ANSI.get(_style(state)) if styled(sys.stdout) else None
     text = f"{state:<{width}}"
     return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
 
@@ -148,7 +144,7 @@ def _print_rich(headings: list[str], cells: Sequence[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(no_color=not coloured(), highlight=False)
+    console = Console(color_system="auto" if styled(sys.stdout) else None, highlight=False)
     shown = _fitting(headings, cells, console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index in shown:

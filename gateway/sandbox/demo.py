@@ -20,6 +20,7 @@ from gateway.sandbox.paying import Paying
 from gateway.sandbox.scenario import Scenario, Step
 from gateway.sandbox.world import World
 from gateway.settings import LogFormat, LogLevel
+from gateway.terminals import styled
 from storage.records import DeliveryStatus, EntityMapping, MappingStatus
 
 PATIENCE_SECONDS = 45.0
@@ -210,5 +211,5 @@ def _free(port: int) -> bool:
 
 
 def _console() -> Console:
-    console = Console()
+    console = Console(color_system="auto" if styled(sys.stdout) else None)
     return console if console.is_terminal else Console(width=140)

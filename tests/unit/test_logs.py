@@ -47,6 +47,27 @@ def test_the_line_goes_to_what_standard_error_is_now(monkeypatch: pytest.MonkeyP
     assert json.loads(later.getvalue())["number"] == 1
 
 
+@pytest.mark.parametrize("environment, styled", [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_lines_on_a_terminal_are_coloured_unless_no_color_is_set(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], styled: bool
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    logs.configure(LogFormat.CONSOLE, LogLevel.INFO)
+    structlog.get_logger("test").info("told")
+    logs.configure(LogFormat.JSON, LogLevel.INFO)
+    assert "told" in terminal.getvalue()
+    assert ("\x1b[" in terminal.getvalue()) is styled
+
+
 @pytest.mark.parametrize("form", list(LogFormat))
 def test_a_library_s_line_looks_like_ours_and_is_redacted_too(
     capsys: pytest.CaptureFixture[str], form: LogFormat
