@@ -11,7 +11,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count: change noth
 All = Annotated[bool, typer.Option("--all", help="All of these, when no filter is given.")]
 Tenant = Annotated[str | None, typer.Option("--tenant-id", help="Only this tenant; default: every one.")]
 Environment = Annotated[str | None, typer.Option("--environment-id", help="Only this environment; default: every one.")]
-Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=500, help="How many at most.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="How many at most.")]
 Cursor = Annotated[str | None, typer.Option("--cursor", help="Go on where the last page has ended.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until interrupted.")]
 SecretStdin = Annotated[bool, typer.Option("--secret-stdin", help="Read the secret from standard input.")]

@@ -11,7 +11,7 @@ from gateway.operations.times import bounded
 from gateway.operations.values import Text
 
 DEFAULT_LIMIT = 50
-MAX_LIMIT = 200
+MAX_LIMIT = 1000
 _TIMES = TypeAdapter(datetime)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
