@@ -25,7 +25,7 @@ MAX_ID_CHARS = 256
 MAX_TIMESTAMP_DIGITS = 12
 MAX_SIGNATURES = 16
 MIN_KEY_BYTES = 24
-MIN_TOKEN_CHARS = 16
+MIN_TOKEN_CHARS = 8  # as of the admin key: a sender's token is often one that somebody else has chosen
 INTUIT_HEADER = "intuit-signature"
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
@@ -172,7 +172,7 @@ class StaticHeaderVerifier:
     def __init__(self, header: str, secrets: Sequence[str]) -> None:
         """Take the header's name, and the values any of which it may have (`Bearer` and the like included).
 
-        Raises SecretInvalidError for a value shorter than 16 characters, or one that no header can carry unchanged.
+        Raises SecretInvalidError for a value shorter than 8 characters, or one that no header can carry unchanged.
         """
         _require_some(secrets)
         if not _HEADER_NAME.fullmatch(header):
@@ -212,7 +212,7 @@ class IntuitVerifier:
     __slots__ = ("_keyed",)
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        """Take verifier tokens. Raises SecretInvalidError for one of fewer than 16 characters."""
+        """Take verifier tokens. Raises SecretInvalidError for one of fewer than 8 characters."""
         _require_some(secrets)
         for n, secret in enumerate(secrets, 1):
             if len(secret) < MIN_TOKEN_CHARS or not (secret.isascii() and secret.isprintable()):

@@ -52,12 +52,12 @@ def test_a_single_wrong_bit_in_a_static_header_is_refused(bit: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["", "short", "x" * 15, f"{TOKEN}\n", f" {TOKEN}", f"{TOKEN}é", f"{TOKEN}\x00", "\udcff" * 16, " " * 16]
+    "token", ["", "short", "x" * 7, f"{TOKEN}\n", f" {TOKEN}", f"{TOKEN}é", f"{TOKEN}\x00", "\udcff" * 16, " " * 16]
 )
 def test_a_static_secret_must_be_long_and_fit_in_a_header(token: str) -> None:
-    with pytest.raises(SecretInvalidError, match=r"^secret 2: (shorter than 16 characters|has white space)"):
+    with pytest.raises(SecretInvalidError, match=r"^secret 2: (shorter than 8 characters|has white space)"):
         StaticHeaderVerifier("X-Api-Key", [TOKEN, token])
-    assert StaticHeaderVerifier("X-Api-Key", ["x" * 16])
+    assert StaticHeaderVerifier("X-Api-Key", ["x" * 8])
 
 
 @pytest.mark.parametrize("header", ["", "X Api Key", "X-Api-Key:", "X-Api-Key\n", "é"])
