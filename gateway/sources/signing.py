@@ -26,6 +26,7 @@ MAX_TIMESTAMP_DIGITS = 12
 MAX_SIGNATURES = 16
 MIN_KEY_BYTES = 24
 MIN_TOKEN_CHARS = 8  # as of the admin key: a sender's token is often one that somebody else has chosen
+MIN_INTUIT_CHARS = 16  # Intuit makes them, of twice that and more: a shorter one was cut
 INTUIT_HEADER = "intuit-signature"
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
@@ -212,11 +213,11 @@ class IntuitVerifier:
     __slots__ = ("_keyed",)
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        """Take verifier tokens. Raises SecretInvalidError for one of fewer than 8 characters."""
+        """Take verifier tokens. Raises SecretInvalidError for one of fewer than 16 characters."""
         _require_some(secrets)
         for n, secret in enumerate(secrets, 1):
-            if len(secret) < MIN_TOKEN_CHARS or not (secret.isascii() and secret.isprintable()):
-                raise _unusable(n, f"shorter than {MIN_TOKEN_CHARS} characters, or not printable ASCII")
+            if len(secret) < MIN_INTUIT_CHARS or not (secret.isascii() and secret.isprintable()):
+                raise _unusable(n, f"shorter than {MIN_INTUIT_CHARS} characters, or not printable ASCII")
         self._keyed = [hmac.new(secret.encode(), digestmod="sha256") for secret in secrets]
 
     def __repr__(self) -> str:
