@@ -136,7 +136,7 @@ class StandardWebhooksVerifier:
         # Unicode has other digits, and int() takes signs, spaces and underscores: the signed text must mean one time.
         if not (len(timestamp) <= MAX_TIMESTAMP_DIGITS and timestamp.isascii() and timestamp.isdigit()):
             return RefusalReason.TIMESTAMP_INVALID
-        age = now - int(timestamp)
+        age = now // 1 - int(timestamp)  # in whole seconds, as the sender counts: 300 ago is not yet too old
         if not -self._tolerance <= age <= self._tolerance:
             return RefusalReason.TIMESTAMP_FUTURE if age < 0 else RefusalReason.TIMESTAMP_STALE
         offered = []
