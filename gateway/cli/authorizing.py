@@ -51,6 +51,8 @@ def authorize(
     By default the running gateway takes the answer on its callback (PUBLIC_URL/oauth/callback) while this waits.
     With --paste no gateway need run: copy the address on which the browser ends up, even if that page does not load.
     """
+    from gateway.operations.consents import CALLBACK_PATH
+
     if paste + no_wait + finish > 1:
         wrong_usage("--paste, --no-wait and --finish exclude each other")
     scope = scope_of(tenant_id, environment_id)
@@ -59,10 +61,13 @@ def authorize(
         await desk.operations.connections.get(name, scope)
         if finish:
             return await _pasted(desk, name)
-        url = await _start(desk, name, callback_url)
+        redirect = callback_url or f"{desk.own_url}{CALLBACK_PATH}"
+        url = await desk.operations.connections.authorize_start(name, redirect_uri=redirect)
+        if not no_wait:
+            output.hint(f"Open this page, and agree:\n\n  {url}\n")
+        output.hint(f"Its redirect address has to be registered with the app, to the letter: {redirect}")
         if no_wait:
             return {"connection": name, "url": url}
-        output.hint(f"Open this page, and agree:\n\n  {url}\n")
         return await (_pasted(desk, name) if paste else _awaited(desk, name, url))
 
     done = run(work)
@@ -72,13 +77,6 @@ def authorize(
         output.line(done["url"])
     else:
         output.hint(f"Connection {name} is connected with {done['account_name'] or done['account_id']}.")
-
-
-async def _start(desk: "Opened", name: str, callback_url: str | None) -> str:
-    from gateway.operations.consents import CALLBACK_PATH
-
-    redirect = callback_url or f"{desk.own_url}{CALLBACK_PATH}"
-    return await desk.operations.connections.authorize_start(name, redirect_uri=redirect)
 
 
 async def _pasted(desk: "Opened", name: str) -> dict[str, Any]:

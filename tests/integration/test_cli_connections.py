@@ -187,7 +187,8 @@ async def test_waiting_for_a_consent_ends_quietly_when_it_is_interrupted(cli: Cl
     assert process.stderr is not None
     told = b""
     while b"Waiting" not in told:
-        told = await asyncio.wait_for(process.stderr.readline(), 30)
+        told += await asyncio.wait_for(process.stderr.readline(), 30)
+    assert f"to the letter: {rig.gateway.url}/oauth/callback\n".encode() in told
     interrupt(process)
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out, err) == (130, b"", b"")
