@@ -33,6 +33,7 @@ OTHERWISE = {
     "mail_not_configured": UNSENT,
     "capability_missing": "A request is refused, and nothing is changed. A job that ends so is a dead letter; its"
     " connection goes on for all else.",
+    "invoice_voided": "The decision is refused, and nothing is changed. The review stays open for another one.",
     "not_offered": "The invoice's job ends as ignored, with the reason; its customer is made and linked all the same.",
 }
 """What happens instead, where it is not the action's own course."""
@@ -74,6 +75,11 @@ OWN: dict[str, list[str]] = {
     "internal": [*JOBS, "doctor"],
     "invoice_not_found": [*FOLLOW["fail"]],
     "invoice_not_payable": [],
+    "invoice_voided": [
+        "review show REVIEW_ID",
+        "review resolve REVIEW_ID --decision ignore",
+        "review resolve REVIEW_ID --decision adopt --provider-entity-id RECORD_ID",
+    ],
     "lease_lost": ["doctor"],
     "mail_not_configured": ["channel list", "channel test NAME"],
     "malformed_request": [*SOURCE],
