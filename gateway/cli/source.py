@@ -19,6 +19,7 @@ COLUMNS = {
     "last rejected": "last_rejected",
 }  # fmt: skip
 Name = Annotated[str, typer.Argument(help="The source's name.")]
+PLATFORMS = "`flexprice`, `tirdad`, `tithely`; `nomod`, `quickbooks` for payments; or a plugin's name."
 
 
 @command(app, "list", "source list", "source list --watch", "source list --tenant-id tenant_123 --json")
@@ -58,11 +59,14 @@ def show(name: Name, *, tenant_id: Tenant = None, environment_id: Environment = 
     "source add flexprice-prod --platform flexprice --secret env:WEBHOOK_SECRET --api-key env:API_KEY",
     "source add tithely --platform tithely --generate-secret",
     "source add legacy --platform flexprice --verification static-header --secret file:token.txt",
+    "source add nomod-payments --platform nomod --secret env:NOMOD_SECRET --option connection=nomod-prod",
+    "source add gifts --platform tithely --generate-secret --poll public_key=pub_1 --poll private_key=env:TITHELY_KEY"
+    " --poll organization_id=org_1",
 )
 def add(
     name: Annotated[str, typer.Argument(help="Its name, also the end of its webhooks' URL.")],
     *,
-    platform: Annotated[str, typer.Option("--platform", help="`flexprice`, `tirdad`, `tithely`, or a plugin's name.")],
+    platform: Annotated[str, typer.Option("--platform", help=PLATFORMS)],
     verification: Annotated[
         Literal["standard-webhooks", "static-header", "intuit-signature"],
         typer.Option("--verification", help="How it proves itself."),
@@ -78,12 +82,21 @@ def add(
     header: Annotated[str | None, typer.Option("--header", help="Header of the token; static-header only.")] = None,
     api_url: Annotated[str | None, typer.Option("--api-url", help="Base address of the platform's API.")] = None,
     api_key: Annotated[str | None, typer.Option("--api-key", help="Its key: env:NAME or file:PATH.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="An option of the platform; secrets as env:NAME."),
+    ] = None,
+    poll: Annotated[
+        list[str] | None,
+        typer.Option("--poll", metavar="KEY=VALUE", help="A setting of Tithely's polling; private_key as env:NAME."),
+    ] = None,
     tenant_id: Annotated[str, typer.Option("--tenant-id", help="Tenant that it belongs to.")] = "default",
     environment_id: Annotated[str, typer.Option("--environment-id", help="Environment that it belongs to.")] = "prod",
     replace: Annotated[bool, typer.Option("--replace", help="Change the one that is there.")] = False,
     json: Json = False,
 ) -> None:
     """Add a source; running gateways receive for it within two seconds."""
+    from gateway.cli.configuring import read_options, read_poll
     from gateway.cli.given import referenced
     from gateway.configuration.specs import SourceSpec, parse_spec
 
@@ -92,6 +105,7 @@ def add(
         "name": name, "platform": platform, "verification": verification, "secrets": secrets, "header": header,
         "api_url": api_url, "tenant_id": tenant_id, "environment_id": environment_id,
         "api_key": referenced(api_key, option="--api-key") if api_key is not None else None,
+        "options": read_options(platform, option or []), "poll": read_poll(poll or []),
     }  # fmt: skip
     spec = parse_spec(SourceSpec, raw, where=f"source {name}")
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.pipeline.worker import REFRESH_SECONDS
 from gateway.sources.signing import new_secret, sign
-from tests.harness import SOURCE, Rig
+from tests.harness import NOMOD, SOURCE, Rig
 from tests.integration.cli_setup import PATIENCE, Cli, cli_of
 
 
@@ -70,6 +70,37 @@ async def test_a_secret_comes_from_standard_input_a_variable_or_a_file_and_never
     weak = await cli.run("source", "add", "three", "--platform", "tithely", "--secret-stdin", stdin="whsec_c2hvcnQ=")
     assert (weak.code, weak.error.startswith("config_invalid: source three: secrets: ")) == (1, True)
     assert [source["name"] for source in (await cli.json("source", "list"))["items"]] == ["one", "two"]
+
+
+async def test_a_source_of_payments_names_its_connection(cli: Cli, rig: Rig) -> None:
+    await rig.add_nomod()
+    add = ("source", "add", "payments", "--platform", "nomod", "--secret", cli.secret("NOMOD_SECRET", new_secret()))
+    unnamed = await cli.run(*add)
+    assert (unnamed.code, "connection: is missing" in unnamed.error) == (1, True)
+    await cli.ok(*add, "--option", f"connection={NOMOD}", "--option", "report=false")
+    assert (await cli.json("source", "show", "payments"))["options"] == {"connection": NOMOD, "report": False}
+    for wrong in ("connection", "=x"):
+        refused = await cli.run(*add, "--option", wrong)
+        assert (refused.code, "--option: write KEY=VALUE" in refused.error) == (2, True)
+    unknown = await cli.run(*add, "--option", f"connection={NOMOD}", "--option", "colour=red", "--replace")
+    assert (unknown.code, "colour: unknown key" in unknown.error) == (1, True)
+
+
+async def test_a_source_is_polled_with_a_key_that_is_no_argument(cli: Cli) -> None:
+    private = cli.secret("TITHELY_PRIVATE_KEY", "pri_canary_of_polling")
+    add = (
+        "source", "add", "gifts", "--platform", "tithely", "--secret", cli.secret("TITHELY_SECRET", new_secret()),
+        "--option", 'placeholder_emails=["*@tithe.ly"]', "--poll", "public_key=pub_1", "--poll", "organization_id=org_1"
+    )  # fmt: skip
+    spoken = await cli.run(*add, "--poll", "private_key=pri_spoken")
+    assert (spoken.code, "--poll private_key: a secret is no argument" in spoken.error) == (2, True)
+    assert "pri_spoken" not in spoken.error
+    keyless = await cli.run(*add)
+    assert (keyless.code, "poll.private_key: is missing" in keyless.error) == (1, True)
+    await cli.ok(*add, "--poll", f"private_key={private}", "--poll", "interval_seconds=60")
+    shown = await cli.json("source", "show", "gifts")
+    assert shown["options"] == {"placeholder_emails": ["*@tithe.ly"]}
+    assert (shown["poll"]["organization_id"], shown["poll"]["interval_seconds"]) == ("org_1", 60)
 
 
 async def test_a_source_that_is_there_is_changed_only_when_told_so(cli: Cli) -> None:
