@@ -36,7 +36,7 @@ COLUMNS = {
     "customer": "entity_id", "subject": "subject", "status": "status", "reason": "reason",
 }  # fmt: skip
 JOBS = {
-    "job": "job_id", "kind": "kind", "connection": "connection", "customer": "entity_id", "status": "status",
+    "job": "job_id", "kind": "kind", "connection": "connection", "about": "entity_id", "status": "status",
     "attempts": "attempts", "next attempt": "next_attempt_at", "reason": "reason",
 }  # fmt: skip
 Source = Annotated[str | None, typer.Option("--source", help="Of this source.")]
@@ -100,6 +100,8 @@ def show(
     """Show one delivery with its jobs."""
     import sys
 
+    from gateway.operations.deliveries import shown_headers
+
     scope = scope_of(tenant_id, environment_id)
     if body:
         sys.stdout.buffer.write(run(lambda desk: desk.operations.deliveries.body(delivery_id, scope)))
@@ -111,7 +113,7 @@ def show(
         return
     jobs, headers = found.pop("jobs"), found.pop("headers")
     output.print_facts(found)
-    output.print_titled("Headers:", [{"name": name, "value": value} for name, value in headers or []], HEADERS)
+    output.print_titled("Headers:", [{"name": name, "value": value} for name, value in shown_headers(headers)], HEADERS)
     output.print_titled("Jobs, oldest first:", jobs, JOBS)
 
 

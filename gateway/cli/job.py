@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 app = noun("Jobs: the durable units of work.")
 
 COLUMNS = {
-    "job": "job_id", "kind": "kind", "source": "source", "connection": "connection", "customer": "entity_id",
+    "job": "job_id", "kind": "kind", "source": "source", "connection": "connection", "about": "entity_id",
     "status": "status", "attempts": "attempts", "next attempt": "next_attempt_at", "error": "error_code",
     "reason": "reason",
 }  # fmt: skip
@@ -47,7 +47,7 @@ Connection = Annotated[str | None, typer.Option("--connection", help="Of this co
 Kind = Annotated[str | None, typer.Option("--kind", help="`ensure_customer`, `write_back`, …")]
 Source = Annotated[str | None, typer.Option("--source", help="Of this source.")]
 Delivery = Annotated[str | None, typer.Option("--delivery-id", help="Of this delivery.")]
-Entity = Annotated[str | None, typer.Option("--entity-id", help="About this billing customer.")]
+Entity = Annotated[str | None, typer.Option("--entity-id", help="About this billing customer, or this invoice.")]
 ErrorCode = Annotated[str | None, typer.Option("--error-code", help="Whose last error has this code.")]
 
 

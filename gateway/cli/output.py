@@ -20,7 +20,7 @@ WRAPPED_LEAST = 24
 LEFT_OUT_FIRST = (
     "environment", "tenant", "synced", "written back", "subject", "headers", "distribution", "last used", "phone",
     "source", "type", "verification", "event", "next attempt", "origin", "kind", "created", "outbound", "detail",
-    "customer", "email", "requests", "finished", "received", "attempts", "capabilities", "connection",
+    "customer", "about", "email", "requests", "finished", "received", "attempts", "capabilities", "connection",
 )  # fmt: skip
 """Columns that a narrow terminal does without, in this order."""
 _GOOD = frozenset({"ok", "active", "processed", "succeeded", "linked", "resolved", "created", "updated", "done", "yes"})

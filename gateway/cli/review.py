@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 app = noun("Reviews: what only a person may decide.")
 
 COLUMNS = {
-    "review": "review_id", "created": "created_at", "connection": "connection", "customer": "entity_id",
+    "review": "review_id", "created": "created_at", "connection": "connection", "about": "entity_id",
     "kind": "kind", "candidates": "count", "status": "status", "reason": "reason",
 }  # fmt: skip
 CANDIDATES = {

@@ -18,6 +18,7 @@ from gateway.operations.views import Bulk, Listed, View, listed
 from storage.records import EVERYWHERE, Delivery, DeliveryStatus, Page, Scope
 
 MOST_JOBS = 200
+SECRET_WORDS = ("signature", "secret", "token", "authorization", "cookie", "api-key", "apikey")
 
 
 class DeliveryView(View):
@@ -138,6 +139,15 @@ class Deliveries(Desk):
 def delivery_view(delivery: Delivery) -> DeliveryView:
     """Return a delivery as it stands in lists."""
     return DeliveryView(**_shared(delivery))
+
+
+def shown_headers(headers: Sequence[tuple[str, str]] | None) -> list[tuple[str, str]]:
+    """Return the headers as people see them, with everything hidden that could serve somebody else."""
+    shown = []
+    for name, value in headers or []:
+        hidden = any(word in name.lower() for word in SECRET_WORDS)
+        shown.append((name, f"[{len(value)} characters]" if hidden else value))
+    return shown
 
 
 def _shared(delivery: Delivery) -> dict[str, Any]:

@@ -49,7 +49,13 @@ async def test_deliveries_are_listed_shown_and_replayed(cli: Cli, rig: Rig) -> N
     assert customer_id in json.dumps(json.loads((await cli.ok("delivery", "show", delivery_id, "--body")).out))
     told = (await cli.ok("delivery", "show", delivery_id)).out
     assert customer_id in told
+    headers = {name.lower(): value for name, value in shown["headers"]}
+    signature = next(value for name, value in headers.items() if name.endswith("-signature"))
+    assert signature not in told
+    assert f"[{len(signature)} characters]" in told
+    assert headers["content-type"] in told
     jobs = told.partition("Jobs, oldest first:")[2]
+    assert "  about  " in jobs.splitlines()[1]
     places = [jobs.index(each["job_id"]) for each in shown["jobs"]]
     assert places == sorted(places)
 
@@ -76,7 +82,9 @@ async def test_a_failed_job_shows_its_cause_and_is_retried(cli: Cli, rig: Rig) -
     table = await cli.ok("job", "show", job_id)
     assert "missing_required_fields" in table.out
     assert "Attempts, oldest first:" in table.out
-    assert "missing_required_fields" in (await cli.ok("job", "list")).out
+    jobs = (await cli.ok("job", "list")).out
+    assert "missing_required_fields" in jobs
+    assert "about" in jobs.splitlines()[0].split()
 
     rig.flexprice.customers[customer_id]["email"] = "ada@example.com"
     planned = await cli.ok("job", "retry", "--error-code", "missing_required_fields", "--dry-run")

@@ -11,7 +11,7 @@ from gateway.console.filters import PERIODS, TIMES, options_of, times_of
 from gateway.console.timeline import way_of
 from gateway.console.visit import Visit
 from gateway.console.words import WARN, delivery_said
-from gateway.operations.deliveries import DeliveryDetail, DeliveryFilter
+from gateway.operations.deliveries import DeliveryDetail, DeliveryFilter, shown_headers
 from gateway.operations.jobs import JobDetail
 from storage.errors import NotFoundError
 from storage.records import DeliveryStatus
@@ -22,7 +22,6 @@ MAX_PRETTY = 512 * 1024
 MAX_SHOWN = 256 * 1024
 MAX_JOBS = 20
 FIELDS = ("q", "source", "status", "event_type", "connection", "error_code", *TIMES)
-SECRET_WORDS = ("signature", "secret", "token", "authorization", "cookie", "api-key", "apikey")
 
 
 async def show_list(visit: Visit) -> web.StreamResponse:
@@ -50,7 +49,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     return await visit.page(
         "delivery.html", delivery=delivery, names=await visit.names([delivery.entity_id]),
         jobs=jobs, way=way_of(delivery, jobs), view=view, body=_shown(body, view),
-        cut=body is not None and len(body) > MAX_SHOWN, headers=_headers(delivery),
+        cut=body is not None and len(body) > MAX_SHOWN, headers=shown_headers(delivery.headers),
         live=await visit.live("delivery", id=delivery.delivery_id),
     )  # fmt: skip
 
@@ -139,15 +138,6 @@ async def _jobs(visit: Visit, delivery: DeliveryDetail) -> list[JobDetail]:
         elif not isinstance(each, NotFoundError):
             raise each
     return sorted(jobs, key=lambda job: (job.created_at, job.job_id))
-
-
-def _headers(delivery: DeliveryDetail) -> list[tuple[str, str]]:
-    """Return the headers with everything hidden that could serve somebody else."""
-    shown = []
-    for name, value in delivery.headers or []:
-        hidden = any(word in name.lower() for word in SECRET_WORDS)
-        shown.append((name, f"[{len(value)} characters]" if hidden else value))
-    return shown
 
 
 def _shown(body: bytes | None, view: str) -> str:
