@@ -18,6 +18,7 @@ COLUMNS = {
     "name": "name", "connector": "connector", "tenant": "tenant_id", "environment": "environment_id",
     "status": "status", "pause reason": "pause_reason", "account": "account", "outbound": "outbound",
 }  # fmt: skip
+NEEDS_CONSENT = "needs consent"
 Name = Annotated[str, typer.Argument(help="The connection's name.")]
 
 
@@ -28,9 +29,14 @@ def list_(
     """List the connections, and why paused ones are."""
     scope = scope_of(tenant_id, environment_id)
 
+    async def work(desk: "Opened") -> tuple[list[dict[str, Any]], frozenset[str]]:
+        connections = desk.operations.connections
+        return await connections.list(scope), await connections.unconsented(scope)
+
     def fetch() -> Any:
-        found = run(lambda desk: desk.operations.connections.list(scope))
-        return {"items": found if json else [*map(_row, found)], "next_cursor": None}
+        found, unconsented = run(work)
+        items = found if json else [_row(each, unconsented) for each in found]
+        return {"items": items, "next_cursor": None}
 
     empty = "There is no connection yet: see `ledgergate connection add`."
     bulk.show_page(fetch, COLUMNS, empty=empty, watch=watch, json=json)
@@ -39,10 +45,17 @@ def list_(
 @command(app, "show", "connection show nomod-prod", "connection show qbo-prod --json")
 def show(name: Name, *, tenant_id: Tenant = None, environment_id: Environment = None, json: Json = False) -> None:
     """Show one connection with its settings; of secrets only which there are."""
-    found = run(lambda desk: desk.operations.connections.get(name, scope_of(tenant_id, environment_id)))
+    scope = scope_of(tenant_id, environment_id)
+
+    async def work(desk: "Opened") -> tuple[dict[str, Any], frozenset[str]]:
+        connections = desk.operations.connections
+        return await connections.get(name, scope), await connections.unconsented(scope)
+
+    found, unconsented = run(work)
     if json:
         output.print_json(found)
         return
+    found["status"] = _status(found, unconsented)
     settings = found.pop("settings")
     account = found.pop("account") or {}
     circuit = found.pop("circuit")
@@ -169,10 +182,16 @@ def remove(
         raise typer.Exit(3)
 
 
-def _row(found: dict[str, Any]) -> dict[str, Any]:
+def _status(found: dict[str, Any], unconsented: frozenset[str]) -> str:
+    """Return a status for people: one that is active can do nothing before the consent."""
+    return NEEDS_CONSENT if found["status"] == "active" and found["name"] in unconsented else str(found["status"])
+
+
+def _row(found: dict[str, Any], unconsented: frozenset[str]) -> dict[str, Any]:
     account = found["account"] or {}
     return {
         **found,
+        "status": _status(found, unconsented),
         "account": account.get("name") or account.get("account_id"),
         "outbound": found["settings"].get("invoice_sync", {}).get("outbound", False),
     }

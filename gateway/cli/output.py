@@ -26,7 +26,7 @@ LEFT_OUT_FIRST = (
 _GOOD = frozenset({"ok", "active", "processed", "succeeded", "linked", "resolved", "created", "updated", "done", "yes"})
 _BAD = frozenset({"failed", "broken", "stale", "revoked", "removed", "no"})
 _ANSI = {"green": 32, "red": 31, "yellow": 33}
-_ASKS = frozenset({"attention", "paused", "needs_review", "open", "intended", "disabled"})
+_ASKS = frozenset({"attention", "paused", "needs_review", "open", "intended", "disabled", "needs consent"})
 
 
 def print_json(document: Any) -> None:

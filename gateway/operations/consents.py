@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets as randomness
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,8 +15,9 @@ from connectors.base import Connector
 from connectors.errors import ConnectorError
 from connectors.models import Account
 from connectors.oauth import Consent, OAuthConsent
-from gateway.errors import AccountChangedError, ConsentInvalidError, GatewayError, RequestInvalidError
+from gateway.errors import AccountChangedError, ConsentInvalidError, GatewayError, PluginError, RequestInvalidError
 from gateway.operations.accounts import account_view, keep_account, require_same_account
+from gateway.plugins import connector_plugins
 from gateway.secrets import Vault
 from storage import Store
 from storage.records import ConnectionRow
@@ -29,6 +30,8 @@ _PENDING = "consent.pending"
 _OUTCOME = "consent.outcome"
 _LEASE = timedelta(seconds=60)
 _MAX_STATE = 200
+SEED = "refresh_token"
+"""The secret that stands for a consent in a headless set-up."""
 CURED_BY_CONSENT = frozenset({"needs_reauth", "authentication_failed"})
 
 
@@ -52,6 +55,11 @@ class Consents:
         }
         await self._put(row.name, _PENDING, pending)
         return consent.authorize_url(state=f"{row.name}~{token}", redirect_uri=redirect_uri)
+
+    async def lacking(self, rows: Iterable[ConnectionRow]) -> frozenset[str]:
+        """Return which connections need a consent and have none, from what is stored; no provider is asked."""
+        waiting = [row.name for row in rows if takes_consent(row.connector) and SEED not in row.secrets]
+        return frozenset([name for name in waiting if await self._store.load_tokens(name) is None])
 
     @staticmethod
     def connection_of(params: Mapping[str, str]) -> str:
@@ -165,6 +173,14 @@ def _consent(connector: Connector[Any]) -> OAuthConsent:
         msg = f"{connector.name} needs no consent: its credentials are settings of the connection"
         raise RequestInvalidError(msg)
     return connector
+
+
+def takes_consent(connector: str) -> bool:
+    """Return whether a connector has a consent; one that cannot be loaded has none."""
+    try:
+        return issubclass(connector_plugins().load(connector), OAuthConsent)
+    except PluginError:
+        return False
 
 
 def _token(state: str) -> str:

@@ -181,6 +181,25 @@ async def test_a_consent_is_finished_by_pasting_without_any_gateway(cli: Cli, ri
     assert (other.code, "not the answer to a consent of qbo-prod" in other.error) == (1, True)
 
 
+async def test_a_connection_that_nobody_has_consented_to_says_so_to_people(cli: Cli, rig: Rig) -> None:
+    await rig.add_nomod()
+    await cli.ok("apply", cli.write("qbo.toml", quickbooks_toml(cli, rig.intuit)))
+
+    async def told() -> list[str]:
+        table = (await cli.ok("connection", "list")).out.splitlines()
+        return [line for line in table if "needs consent" in line]
+
+    assert [line.split()[0] for line in await told()] == ["qbo-prod"]
+    assert "needs consent" in (await cli.ok("connection", "show", "qbo-prod")).out
+    listed = (await cli.json("connection", "list"))["items"]
+    assert {each["status"] for each in listed} == {"active"}
+    begun = await cli.json(
+        "connection", "authorize", "qbo-prod", "--no-wait", "--callback-url", "https://localhost/callback"
+    )
+    await cli.ok("connection", "authorize", "qbo-prod", "--finish", stdin=f"{await agree(begun['url'])}\n")
+    assert await told() == []
+
+
 async def test_waiting_for_a_consent_ends_quietly_when_it_is_interrupted(cli: Cli, rig: Rig) -> None:
     await cli.ok("apply", cli.write("qbo.toml", quickbooks_toml(cli, rig.intuit)))
     process = await cli.start("connection", "authorize", "qbo-prod", LEDGERGATE_PUBLIC_URL=rig.gateway.url)

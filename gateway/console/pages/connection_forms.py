@@ -7,9 +7,9 @@ from aiohttp import web
 from connectors.errors import ConnectorError
 from connectors.invoices import InvoiceSync
 from gateway.console.config_form import Field, fields_of, filled_in, settings_from
-from gateway.console.consent import takes_consent
 from gateway.console.visit import Visit
 from gateway.errors import AlreadyExistsError, GatewayError, PluginError, problem, status_of
+from gateway.operations.consents import takes_consent
 from gateway.plugins import connector_plugins
 from storage.errors import StorageError
 from storage.records import EVERYWHERE

@@ -8,12 +8,11 @@ from connectors.errors import ConnectorError
 from connectors.oauth import Tokens
 from gateway.addresses import public_url
 from gateway.breaker import Circuit
-from gateway.console.consent import takes_consent
 from gateway.console.lamps import connection_lamp
 from gateway.console.visit import Visit
 from gateway.console.words import GOOD, WARN
 from gateway.errors import GatewayError, problem, status_of
-from gateway.operations.consents import CALLBACK_PATH
+from gateway.operations.consents import CALLBACK_PATH, takes_consent
 from storage.errors import StorageError
 
 START = "/oauth/start"

@@ -8,9 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from gateway.console.attention import MOST, look_for_needs
-from gateway.console.consent import takes_consent
 from gateway.console.visit import Visit
 from gateway.console.words import GOOD, WARN
+from gateway.operations.consents import takes_consent
 from gateway.operations.jobs import JobFilter, JobSummary
 from gateway.operations.reviews import ReviewFilter
 from gateway.operations.views import Problem
