@@ -111,6 +111,8 @@ class Connector(ABC, Generic[ConfigT]):
     """The connector's name in settings and URLs; equals the entry point's."""
     title: ClassVar[str]
     """The name for people."""
+    makes: ClassVar[str] = ""
+    """What is made there, in one sentence: for whoever chooses a connector in the console."""
     config_model: ClassVar[type[ConnectorConfig]]
     """The pydantic model of the connection's `config`."""
     api_version: ClassVar[int] = API_VERSION

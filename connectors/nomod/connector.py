@@ -38,6 +38,7 @@ class NomodConnector(Connector[NomodConfig], InvoiceSync, PaymentLinks, Payments
 
     name = "nomod"
     title = "Nomod"
+    makes = "Customers, invoices with a page on which they are paid, and payment links."
     config_model = NomodConfig
     collects = True
 

@@ -44,6 +44,7 @@ class QuickBooksConnector(Connector[QuickBooksConfig], OAuthConsent, InvoiceSync
 
     name: ClassVar[str] = "quickbooks"
     title: ClassVar[str] = "QuickBooks Online"
+    makes: ClassVar[str] = "Customers, invoices with their items and taxes, and gifts as sales receipts."
     config_model: ClassVar[type[ConnectorConfig]] = QuickBooksConfig
     variants: ClassVar[int] = VARIANTS
     marks_records: bool = True

@@ -68,6 +68,15 @@ def test_from_nothing_to_a_mapped_customer(stage: Stage, screen: Screen) -> None
     assert len(rig.nomod.customers) == 1
 
 
+def test_the_header_of_a_fixed_token_is_asked_for_only_with_one(stage: Stage, screen: Screen) -> None:
+    screen.log_in()
+    screen.open("/sources/new?platform=flexprice")
+    assert "Header of the fixed token" not in screen.text
+    screen.fill("How it proves who it is", "a fixed token")
+    screen.sees("Header of the fixed token")
+    screen.check()
+
+
 def test_quickbooks_is_connected_by_a_persons_consent(stage: Stage, screen: Screen) -> None:
     rig = stage.rig
     stage.run(rig.add_flexprice())

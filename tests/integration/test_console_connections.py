@@ -1,5 +1,6 @@
 """Setting up connections in the console: tested before they are saved, with secrets that are never shown again."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -93,6 +94,19 @@ async def test_a_name_that_is_taken_is_refused_another_tenants_too(rig: Rig, who
         assert page.status == 409
         assert "choose another name" in page.text
     assert stored(rig, NOMOD) == {"api_key": rig.nomod.api_key}
+
+
+async def test_each_connector_says_what_it_makes(who: Browsers) -> None:
+    offered = await who.administrator.get("/connections/new")
+    for said in ("Customers, invoices with a page on which they are paid", "gifts as sales receipts"):
+        assert said in offered.text
+
+
+async def test_no_two_fields_of_a_form_have_one_label(who: Browsers) -> None:
+    form = await who.admin.get("/connections/new?connector=quickbooks")
+    labels = re.findall(r"<label [^>]*>([^<]+)", form.html)
+    assert {"Environment", "Environment of QuickBooks Online"} <= {label.strip() for label in labels}
+    assert len(labels) == len(set(labels))
 
 
 async def test_a_connector_that_is_not_there_is_said_so(who: Browsers) -> None:

@@ -13,7 +13,7 @@ from gateway import keys
 from gateway.configuration import rows
 from gateway.sources.signing import new_secret
 from tests.configuring import SOURCE
-from tests.harness import Rig
+from tests.harness import NOMOD, QUICKBOOKS, Rig
 from tests.integration.console_setup import Browsers, browsers
 
 
@@ -59,6 +59,38 @@ async def test_each_platform_says_what_it_sends_and_how_it_proves_itself(who: Br
         assert (fields["verification"], fields["name"]) == (verification, name)
         # What is required stands open: a browser says nothing about a required field that it cannot show.
         assert ("<details open><summary>Options" in form.html) is (name != "flexprice-prod")
+
+
+async def test_a_source_of_payments_chooses_among_the_connections_of_its_provider(rig: Rig, who: Browsers) -> None:
+    address = "/sources/new?platform=nomod"
+    assert "There is no nomod connection yet: add that first." in (await who.administrator.get(address)).text
+    await rig.add_nomod()
+    await rig.add_quickbooks()
+    form = await who.administrator.get(address)
+    assert form.form("/sources").fields["options.connection"] == NOMOD
+    assert f'<option value="{QUICKBOOKS}"' not in form.html
+    page = await who.administrator.submit(form, "/sources", secret=rig.secret)
+    assert "that of its connection" in page.text
+    await rig.add_nomod(name="nomod-other")
+    asked = (await who.administrator.get(address)).form("/sources").fields
+    assert asked["options.connection"] == "", "with several of them, none is taken unasked"
+    kept = (await who.administrator.get("/sources/nomod-events/edit")).form("/sources/nomod-events/edit").fields
+    assert kept["options.connection"] == NOMOD
+
+
+async def test_a_sources_page_says_which_api_is_read(rig: Rig, who: Browsers) -> None:
+    await rig.add_flexprice()
+    assert rig.flexprice.api_url in (await who.administrator.get(f"/sources/{SOURCE}")).text
+    form = await who.administrator.get("/sources/new?platform=tithely")
+    page = await who.administrator.submit(form, "/sources", name="gifts", secret=rig.secret)
+    assert "not read: polling is off" in page.text
+    polled = {
+        "poll": "yes", "poll.public_key": "pub_1", "poll.private_key": "pri_1", "poll.organization_id": "org_1",
+        "poll.base_url": rig.tithely.url,
+    }  # fmt: skip
+    edit = await who.administrator.get("/sources/gifts/edit")
+    page = await who.administrator.submit(edit, "/sources/gifts/edit", **polled)
+    assert rig.tithely.url in page.text
 
 
 async def test_secrets_are_rotated_with_an_overlap(rig: Rig, who: Browsers) -> None:

@@ -1,5 +1,6 @@
 """Adding a connection and changing one: a form from the connector's own config, tested before it is saved."""
 
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from storage.errors import StorageError
 from storage.records import EVERYWHERE
 
 CONFIG = "config."
+OWN_LABELS = frozenset({"Name", "Tenant", "Environment"})
 
 
 async def choose(visit: Visit) -> web.StreamResponse:
@@ -25,9 +27,10 @@ async def choose(visit: Visit) -> web.StreamResponse:
     plugins, offered = connector_plugins(), []
     for name in plugins.names():
         try:
-            offered.append((name, plugins.load(name).title, ""))
+            kind = plugins.load(name)
+            offered.append((name, kind.title, kind.makes, ""))
         except PluginError as error:
-            offered.append((name, name, error.detail))
+            offered.append((name, name, "", error.detail))
     return await visit.page("connection_choose.html", offered=offered)
 
 
@@ -101,6 +104,7 @@ async def _form(
         kind.config_model, CONFIG, values=stored["settings"].get("config", {}) if stored else None,
         stored=stored["secrets"] if stored else (),
     )  # fmt: skip
+    fields = [_told_apart(field, kind.title) for field in fields]
     if error is not None:
         fields = filled_in(fields, visit.form)
     first, rest = _split(fields)
@@ -112,6 +116,11 @@ async def _form(
         makes_invoices=issubclass(kind, InvoiceSync), consent=takes_consent(connector),
         error=problem(error) if error else None, status=status_of(error) if error else 200,
     )  # fmt: skip
+
+
+def _told_apart(field: Field, title: str) -> Field:
+    """Return a field that is labelled as one of the form's own with whose it is."""
+    return replace(field, label=f"{field.label} of {title}") if field.label in OWN_LABELS else field
 
 
 def _split(fields: list[Field]) -> tuple[list[Field], list[Field]]:

@@ -12,7 +12,7 @@ from gateway.console.config_form import Field, fields_of, filled_in, settings_fr
 from gateway.console.pages.sources import shown_once, view_of
 from gateway.console.visit import Visit
 from gateway.errors import AlreadyExistsError, ConfigFileError, GatewayError, PluginError, problem, status_of
-from gateway.plugins import source_plugins
+from gateway.plugins import connector_plugins, source_plugins
 from gateway.sources.base import PollConfig, Verification, fresh_secret
 from gateway.sources.provider_events import ProviderEvents
 from storage.errors import StorageError
@@ -102,6 +102,8 @@ async def _form(
     kind = source_plugins().load(platform)
     polled = (stored or {}).get("poll") or {}
     options = fields_of(kind.options_model, OPTIONS, values=(stored or {}).get("options"))
+    if issubclass(kind, ProviderEvents):
+        options = [await _chosen(visit, platform, field) if field.name == "connection" else field for field in options]
     poll = _poll_fields(polled) if kind.takes_poll else []
     if error is not None:
         options, poll = filled_in(options, visit.form), filled_in(poll, visit.form)
@@ -118,6 +120,23 @@ def _poll_fields(polled: Mapping[str, Any]) -> list[Field]:
     """Return the fields of polling; none is required, since a browser would ask for them with polling off, too."""
     fields = fields_of(PollConfig, POLL, values=polled, stored=("private_key",) if polled else ())
     return [replace(field, required=False) for field in fields]
+
+
+async def _chosen(visit: Visit, platform: str, field: Field) -> Field:
+    """Return the field for the connection whose payments a source tells of, as a choice of those that there are."""
+    named = platform in connector_plugins().names()
+    known = [
+        each["name"]
+        for each in await visit.operations.connections.list(visit.scope)
+        if each["connector"] == platform or not named
+    ]
+    if not known:
+        missing = f"There is no {platform} connection yet: add that first." if named else "Add a connection first."
+        return replace(field, kind="select", description=missing)
+    stored = [field.value] if field.value and field.value not in known else []
+    return replace(
+        field, kind="select", options=(*known, *stored), value=field.value or (known[0] if len(known) == 1 else "")
+    )
 
 
 def _told(error: Exception) -> Exception:

@@ -1,5 +1,6 @@
 """Sources: the list, one with its URL, secrets and what its door has refused; test, rotation, switch, removal."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -9,9 +10,12 @@ from gateway.console.curl import curl_of
 from gateway.console.lamps import source_lamp
 from gateway.console.visit import Visit
 from gateway.console.words import BAD, GOOD, WARN
-from gateway.errors import ConfigFileError
+from gateway.errors import ConfigFileError, PluginError
+from gateway.plugins import source_plugins
+from gateway.sources.provider_events import ProviderEvents
 
 MAX_SECRET = 500
+OWN_API = "the platform's own"
 
 
 async def show_list(visit: Visit) -> web.StreamResponse:
@@ -26,6 +30,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     source = await view_of(visit, visit.part("name"))
     return await visit.page(
         "source.html", source=source, lamp_of=source_lamp(source, now=visit.console.now()), curl=curl_of(source),
+        api=_api_of(source),
         public=visit.console.settings.public_url is not None,
     )  # fmt: skip
 
@@ -79,6 +84,20 @@ async def remove(visit: Visit) -> web.StreamResponse:
     await visit.operations.sources.delete(name, visit.scope, actor=visit.who.actor)
     await visit.take_up()
     return visit.go("/sources", f"{name} is removed; its deliveries, jobs and mappings stay.")
+
+
+def _api_of(source: Mapping[str, Any]) -> str:
+    """Return which API of the platform is read, in words."""
+    address = source["api_url"]
+    try:
+        kind = source_plugins().load(source["platform"])
+    except PluginError:
+        return address or "not known"
+    if issubclass(kind, ProviderEvents):
+        return "that of its connection"
+    if kind.takes_poll:
+        return (source["poll"].get("base_url") or address or OWN_API) if source["poll"] else "not read: polling is off"
+    return address or (OWN_API if kind.writes_back else "none")
 
 
 async def view_of(visit: Visit, name: str) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class XeroConnector(Connector[XeroConfig], OAuthConsent):
 
     name = "xero"
     title = "Xero"
+    makes = "Customers, as contacts."
     config_model = XeroConfig
     variants = VARIANTS
     marks_records = True
