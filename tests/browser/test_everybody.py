@@ -109,7 +109,7 @@ def test_the_skip_link_leads_past_the_navigation_and_a_key_presses_a_button(stag
     screen.tab()
     screen.keys(Keys.ENTER)
     assert screen.driver.current_url.endswith("#main")
-    assert screen.tab()["name"] == "0"  # the first link of the content: jobs that wait
+    assert screen.tab()["name"] == "go on with the set-up"  # the first link of the content: no customer is linked yet
 
 
 def test_code_that_is_not_the_consoles_own_is_blocked_and_noted(stage: Stage, screen: Screen) -> None:
