@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -81,7 +82,8 @@ def utc_now() -> datetime:
 class Gateway:
     """One running gateway: `async with Gateway(settings) as gateway: …`. Everything it needs is passed in.
 
-    `now` is the time of day; `sleep` waits out the pauses before requests.
+    `now` is the time of day; `steady` gives the seconds of a clock that nobody can set; `sleep` waits out the pauses
+    before requests.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Gateway:
         work: bool = True,
         now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        steady: Callable[[], float] = time.monotonic,
         store: Store | None = None,
         tracing: Tracing | None = None,
     ) -> None:
@@ -99,7 +102,7 @@ class Gateway:
         self.app = web.Application(client_max_size=settings.max_body_bytes, middlewares=[answer_in_words])
         self.new_admin_key: str | None = None
         self._serve, self._work, self._now = serve, work, now
-        self._sleep, self._tracing = sleep, tracing
+        self._sleep, self._steady, self._tracing = sleep, steady, tracing
         self._store = store
         self._stack = AsyncExitStack()
         self._runner: web.AppRunner | None = None
@@ -186,7 +189,7 @@ class Gateway:
             store=store, registry=registry, schedule=schedule, lease=timedelta(seconds=settings.lease_seconds),
             places=settings.workers, now=now, owner=owner, metrics=metrics, tracing=self._tracing,
             stages={
-                kind: stage(store=store, registry=registry, now=now, schedule=schedule)
+                kind: stage(store=store, registry=registry, now=now, schedule=schedule, steady=self._steady)
                 for kind, stage in STAGES.items()
             },
         )  # fmt: skip

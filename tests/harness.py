@@ -132,7 +132,7 @@ class Rig(Waiting, Configuring):
 
     async def start_node(self) -> Gateway:
         """Start another gateway on the same database."""
-        node = self.kind(self.settings, now=self._now, sleep=self._sleep)
+        node = self.kind(self.settings, now=self._now, sleep=self._sleep, steady=self.clock.unix)
         await node.__aenter__()
         self._quicken(node)
         self.nodes.append(node)

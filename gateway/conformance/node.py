@@ -101,6 +101,7 @@ class Node:
         self._source_host = SourceHost(session=session, now=self.clock.now)
         given: dict[str, Any] = {
             "store": store, "registry": self._registry, "now": self.clock.now, "schedule": SCHEDULE,
+            "steady": lambda: self.clock.now().timestamp(),
         }  # fmt: skip
         self._stages: dict[str, Stage] = {
             ENSURE: EnsureCustomer(**given), ENSURE_INVOICE: EnsureInvoice(**given),

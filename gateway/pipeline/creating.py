@@ -163,15 +163,16 @@ def next_look(intent: Intent, recovery: Recovery) -> datetime | None:
     return begun + timedelta(seconds=coming[0]) if coming else None
 
 
-def confirming_look(intent: Intent, recovery: Recovery, *, at: datetime) -> datetime | None:
+def confirming_look(intent: Intent, recovery: Recovery, *, at: datetime, looking: float) -> datetime | None:
     """Return when to look once more, though the look-up that began at `at` was the schedule's last; None when not.
 
     The last two look-ups must lie about as far apart as the schedule has them. A process that was away for long, or
     whose clock was set forth, comes after the end of the schedule without having waited for what is still hidden.
+    `looking` is for how many seconds this process has been looking, by a clock that cannot be set.
     """
     gap = recovery.lookups[-1] - recovery.lookups[-2] if len(recovery.lookups) > 1 else 0.0
     apart = (at - intent.looked_at).total_seconds() if intent.looked_at is not None else 0.0
-    return at + timedelta(seconds=gap) if apart < gap / 2 else None
+    return at + timedelta(seconds=gap) if min(apart, looking) < gap / 2 else None
 
 
 def next_try(intent: Intent, recovery: Recovery, *, now: datetime) -> datetime:

@@ -1,6 +1,6 @@
 """How an ensure ends well, or before a person: link, adopt, ask."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -12,8 +12,6 @@ from gateway.pipeline.entities import Entity
 from gateway.pipeline.matching import Adopt, Ask, Judged
 from gateway.pipeline.settling import Result
 from gateway.pipeline.work import Stage, Work
-from gateway.registry import Registry
-from storage import Store
 from storage.ids import new_id
 from storage.records import JobStatus, Link, NewJob, NewReview, SeenCustomer
 
@@ -29,11 +27,9 @@ class Linking(Stage):
     entity_kind: ClassVar[type[Entity[Any, Any]]]
     """What kind of thing this stage makes exist."""
 
-    def __init__(
-        self, *, store: Store, registry: Registry, now: Callable[[], datetime], schedule: Sequence[float]
-    ) -> None:
-        super().__init__(store=store, registry=registry, now=now, schedule=schedule)
-        self.entity: Entity[Any, Any] = self.entity_kind(store=store, now=now)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.entity: Entity[Any, Any] = self.entity_kind(store=self.store, now=self.now)
 
     async def taken(self, work: Work, records: Sequence[str]) -> Mapping[str, str]:
         """Return which of these records are linked to other customers, and to whom."""

@@ -10,6 +10,7 @@ from gateway.pipeline.contesting import Contesting
 from gateway.pipeline.creating import as_create_intent, confirming_look, next_look
 from gateway.pipeline.entities import ignored
 from gateway.pipeline.linking import OPERATOR
+from gateway.pipeline.looked import Looked
 from gateway.pipeline.matching import Adopt, Ask, Create, Judged
 from gateway.pipeline.settling import Result
 from gateway.pipeline.snapshots import undecided
@@ -22,6 +23,10 @@ MAX_LOST = 1
 
 class Recovering(Contesting):
     """What happens to an open intent on a later attempt."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._looked = Looked(self.steady)
 
     async def recover(self, work: Work, intent: Intent) -> Result:
         """Settle the open intent. Raises ConnectorError kinds when a look-up fails: the intent then stays open."""
@@ -70,6 +75,7 @@ class Recovering(Contesting):
         What the platform has taken back meanwhile is looked for all the same, and never sent again.
         """
         subject, recovery, begun = self._subject(intent), work.connector.recovery(), self.now()
+        steadily = self._looked.steady()
         candidates = await self.entity.find(work, subject, as_create_intent(intent))
         taken = await self.taken(work, [c.provider_entity_id for c in candidates])
         free: Sequence[Any] = [c for c in candidates if c.provider_entity_id not in taken]
@@ -81,7 +87,9 @@ class Recovering(Contesting):
             case Ask() as asked:
                 return self.ask(work, asked, close_intent=intent.intent_id, intent_result="created")
         # A look-up proves what held when it began, however long its answer took.
-        again = next_look(replace(intent, looked_at=begun), recovery) or confirming_look(intent, recovery, at=begun)
+        looking = self._looked.seconds(intent.intent_id, begun=steadily)
+        again = next_look(replace(intent, looked_at=begun), recovery)
+        again = again or confirming_look(intent, recovery, at=begun, looking=looking)
         if again is not None:
             return self.look_again(intent, max(again, self.now()))
         late = self.entity.recovered(work, subject, free, intent.started_at, at_last=True)

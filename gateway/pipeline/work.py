@@ -1,5 +1,6 @@
 """One attempt's context, and what all stages need: the store, the clock, the adapters of the job."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,8 +102,11 @@ class Stage(ABC):
     """Base of the stages: what they are given, and nothing else."""
 
     def __init__(
-        self, *, store: Store, registry: Registry, now: Callable[[], datetime], schedule: Sequence[float]
-    ) -> None:
+        self, *, store: Store, registry: Registry, now: Callable[[], datetime], schedule: Sequence[float],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        """`steady` gives the seconds of a clock that nobody can set."""
+        self.steady = steady
         self.store = store
         self.registry = registry
         self.now = now

@@ -170,3 +170,17 @@ async def test_a_create_sent_by_a_clock_that_was_wrong_is_found_though_the_custo
     await rig.finish()
     assert len(rig.nomod.creations) == 1
     await rig.check(all_linked=True)
+
+
+async def test_a_record_that_is_not_shown_yet_is_waited_for_however_often_the_clock_is_set_forth(rig: Rig) -> None:
+    """Hours pass by the gateway's clock, and none at the provider."""
+    rig.nomod.search_lag = 400.0
+    one = rig.flexprice.add_customer(name="Ada Lovelace", email="ada@example.com")["id"]
+    rig.nomod.faults.add(Fault(kind=FaultKind.DROP_AFTER, route=CREATE))
+    await rig.finalize(one)
+    await rig.until(lambda: bool(rig.nomod.creations))
+    for _ in range(3):
+        rig.set_clock(3600.0)
+        await rig.live(1)
+    await rig.finish()
+    await assert_each_has_its_own(rig, one)

@@ -46,6 +46,19 @@ FOUND = {
         state.clock_is_set(seconds=3600.0)
         state.operator()
     """,
+    "the clock is set forth twice after a lost create, and the provider shows its record later": """
+        state.begin(tax=0, query_lag=0.0, gifts='daily_deposit', detail='text', request_ids='forget',
+                    email='ADA@example.com', filter_mode='search', two=True, name='Front Office', lag=400.0)
+        state.power_cut()
+        state.sign_up(email='d@example.org', name='Ada Lovelace')
+        state.sign_up(email='ada@example.com', name='Front Office')
+        state.clock_is_set(seconds=3600.0)
+        state.announce_all_at_once()
+        state.operator(adopts=True)
+        state.announce_all_at_once()
+        state.clock_is_set(seconds=3600.0)
+        state.another_gateway()
+    """,
     "a customer is put away in QuickBooks before its second invoice, and a person decides": """
         state.begin(filter_mode='email', lag=0.0, detail='text', request_ids='replay', name='Ada Lovelace',
                     email='ada@example.com', two=False, query_lag=0.0)

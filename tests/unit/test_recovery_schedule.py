@@ -60,8 +60,15 @@ def test_a_look_up_that_comes_alone_after_the_end_of_the_schedule_is_confirmed_b
 ) -> None:
     """The process was away, or its clock was set forth: it has not waited for what the provider may still hide."""
     moment = BEGUN + timedelta(seconds=at)
-    assert seconds(confirming_look(intent(looked=before), LOOKS, at=moment)) == again
-    assert confirming_look(intent(), Recovery(lookups=(5.0,)), at=moment) is None  # the only one is all that was asked
+    assert seconds(confirming_look(intent(looked=before), LOOKS, at=moment, looking=3600.0)) == again
+    only = Recovery(lookups=(5.0,))
+    assert confirming_look(intent(), only, at=moment, looking=0.0) is None  # it is all that was asked
+
+
+@pytest.mark.parametrize("looking,again", [(0.0, 3640), (19.0, 3640), (20.0, None)])
+def test_time_by_which_the_clock_was_set_forth_is_no_time_of_looking(looking: float, again: float | None) -> None:
+    moment = BEGUN + timedelta(seconds=3600)
+    assert seconds(confirming_look(intent(looked=60), LOOKS, at=moment, looking=looking)) == again
 
 
 @pytest.mark.parametrize("elapsed,at", [(0, 5), (4, 5), (6, 20), (30, 60), (61, 61)])
