@@ -48,7 +48,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/integration/test_ensure_errors.py", "tests/integration/test_ensure_quickbooks.py",
         "tests/integration/test_ensure_races.py", "tests/integration/test_drift.py",
         "tests/integration/test_tithely.py", "tests/integration/test_invoices_nomod.py",
-        "tests/integration/test_invoices_waiting.py", "tests/integration/test_invoices_voided.py",
+        "tests/integration/test_invoices_waiting.py", "tests/integration/test_invoices_odd.py",
+        "tests/integration/test_invoices_voided.py",
     ),
 }  # fmt: skip
 """Modules, and the tests that have to notice, quickest first."""
