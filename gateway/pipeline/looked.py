@@ -1,7 +1,5 @@
 """How long this process has been looking for what a lost create has made, by a clock that nobody can set."""
 
-from collections.abc import Callable
-
 MOST = 10_000
 """How many creates are remembered; of one that is forgotten a look-up more is made."""
 
@@ -14,12 +12,11 @@ class Looked:
     ago its look-ups were by this one's clock, so they do not count.
     """
 
-    def __init__(self, steady: Callable[[], float]) -> None:
-        self.steady = steady
+    def __init__(self) -> None:
         self._first: dict[str, float] = {}
 
     def seconds(self, intent_id: str, *, begun: float) -> float:
-        """Note a complete look-up that began at `begun`; return how many seconds after the first one that was."""
+        """Note a complete look-up that began at `begun` by that clock; return how many seconds after the first one."""
         if intent_id not in self._first and len(self._first) >= MOST:
             del self._first[next(iter(self._first))]
         return begun - self._first.setdefault(intent_id, begun)

@@ -26,7 +26,7 @@ class Recovering(Contesting):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
-        self._looked = Looked(self.steady)
+        self._looked = Looked()
 
     async def recover(self, work: Work, intent: Intent) -> Result:
         """Settle the open intent. Raises ConnectorError kinds when a look-up fails: the intent then stays open."""
@@ -75,7 +75,7 @@ class Recovering(Contesting):
         What the platform has taken back meanwhile is looked for all the same, and never sent again.
         """
         subject, recovery, begun = self._subject(intent), work.connector.recovery(), self.now()
-        steadily = self._looked.steady()
+        steadily = self.steady()
         candidates = await self.entity.find(work, subject, as_create_intent(intent))
         taken = await self.taken(work, [c.provider_entity_id for c in candidates])
         free: Sequence[Any] = [c for c in candidates if c.provider_entity_id not in taken]

@@ -1,6 +1,5 @@
 """One attempt's context, and what all stages need: the store, the clock, the adapters of the job."""
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -103,13 +102,13 @@ class Stage(ABC):
 
     def __init__(
         self, *, store: Store, registry: Registry, now: Callable[[], datetime], schedule: Sequence[float],
-        steady: Callable[[], float] = time.monotonic,
+        steady: Callable[[], float],
     ) -> None:  # fmt: skip
-        """`steady` gives the seconds of a clock that nobody can set."""
-        self.steady = steady
+        """`now` is the time of day; `steady` gives the seconds of a clock that nobody can set."""
         self.store = store
         self.registry = registry
         self.now = now
+        self.steady = steady
         self.schedule = schedule
 
     @abstractmethod
