@@ -18,7 +18,7 @@ from gateway.pipeline.creating import wait_for_equal
 from gateway.pipeline.customers import CustomerEntity
 from gateway.pipeline.entities import ignored
 from gateway.pipeline.lines import Lines
-from gateway.pipeline.matching import Adopt, Ask, Create, Decision
+from gateway.pipeline.matching import Adopt, Ask, Create
 from gateway.pipeline.recovery import Recovering
 from gateway.pipeline.settling import Result
 from gateway.pipeline.snapshots import decision_in
@@ -85,27 +85,22 @@ class Ensure(Recovering):
         candidates = await self.entity.find(work, subject)
         if named is not None:
             candidates = [*(c for c in candidates if c.provider_entity_id != named.provider_entity_id), named]
-        decision = await self._match(work, subject, candidates)
-        if isinstance(decision, Create) and self.entity.entity_type != CUSTOMER:
-            unseen = await self._asked_about(work, candidates)
-            decision = await self._match(work, subject, [*candidates, *unseen]) if unseen else decision
-        match decision:
-            case Adopt():
+        if self.entity.entity_type != CUSTOMER:
+            candidates = [*candidates, *await self._asked_about(work, candidates)]
+        taken = await self.taken(work, [c.provider_entity_id for c in candidates])
+        match self.entity.match(work, subject, candidates, taken):
+            case Adopt() as decision:
                 return await self.adopt(work, decision, subject=subject, searched_since=searched_since)
-            case Ask():
+            case Ask() as decision:
                 return _closing(self.ask(work, decision), replaces)
-            case Create() if _is_stale(work) and not self.entity.made_again:
+            case Create() as decision if _is_stale(work) and not self.entity.made_again:
                 why = f"the linked record is gone, and no other record is this {self.entity.entity_type}'s"
                 return _closing(self.ask(work, Ask(kind="stale", why=why, candidates=decision.others)), replaces)
-            case Create():
+            case Create() as decision:
                 return await self.create(
                     work, subject, decision, searched_since=searched_since, replaces=replaces, replaces_result="absent",
                     variant=self.entity.next_variant(work, candidates),
                 )  # fmt: skip
-
-    async def _match(self, work: Work, subject: Any, candidates: Sequence[Any]) -> Decision:
-        taken = await self.taken(work, [c.provider_entity_id for c in candidates])
-        return self.entity.match(work, subject, candidates, taken)
 
     async def _asked_about(self, work: Work, found: Sequence[Any]) -> list[Any]:
         """Return what was made here with another sum, was asked about, and is shown by no look-up yet."""

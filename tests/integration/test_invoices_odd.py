@@ -1,10 +1,12 @@
 """Odd invoices: paid before they are made, changed after, in money that is none, gone to another customer, long."""
 
+import datetime as dt
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from connectors.testing.nomod_api import gmt
 from connectors.testing.simulator import Fault, FaultKind
 from gateway.sandbox.flexprice_bills import Line
 from storage.records import DeliveryStatus, JobStatus
@@ -92,6 +94,26 @@ async def test_an_invoice_that_is_announced_again_and_again_with_one_other_sum_i
         await rig.finish()
         assert len((await rig.store.list_reviews()).items) == asked
     assert len(await rig.jobs(kind="ensure_invoice", status=JobStatus.NEEDS_REVIEW)) == 2
+
+
+async def test_one_by_hand_is_not_adopted_beside_the_one_that_was_made_and_that_no_list_shows_yet(rig: Rig) -> None:
+    """A person has left it where it is, and made the right one by hand: that one comes before a person all the same."""
+    await connect(rig, NOMOD)
+    rig.nomod.account_tax, rig.nomod.search_lag = Decimal(5), 400.0
+    await bill(rig, invoice_number="INV-7")
+    await rig.live(5)
+    [made] = rig.nomod.invoices
+    await rig.resolve("ignore")
+    rig.nomod.account_tax = Decimal(0)
+    payer = rig.nomod.invoices[made]["customer_id"]
+    by_hand = rig.nomod.seed_invoice(payer, number="INV-7", amount=Decimal(1500), currency="USD")
+    rig.nomod.invoices[by_hand]["created"] = gmt(rig.nomod.now() - dt.timedelta(hours=1))
+    await rig.announce(next(iter(rig.flexprice.invoices)))
+    await rig.live(5)
+    assert await rig.mappings(entity_type="invoice") == []
+    review = await rig.open_review()
+    assert review.kind == "ambiguous"
+    assert {each["provider_entity_id"] for each in review.candidates} == {made, by_hand}
 
 
 @BOTH
