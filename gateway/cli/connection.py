@@ -18,7 +18,6 @@ COLUMNS = {
     "name": "name", "connector": "connector", "tenant": "tenant_id", "environment": "environment_id",
     "status": "status", "pause reason": "pause_reason", "account": "account", "outbound": "outbound",
 }  # fmt: skip
-NEEDS_CONSENT = "needs consent"
 Name = Annotated[str, typer.Argument(help="The connection's name.")]
 
 
@@ -31,7 +30,7 @@ def list_(
 
     async def work(desk: "Opened") -> tuple[list[dict[str, Any]], frozenset[str]]:
         connections = desk.operations.connections
-        return await connections.list(scope), await connections.unconsented(scope)
+        return await connections.list(scope), frozenset() if json else await connections.unconsented(scope)
 
     def fetch() -> Any:
         found, unconsented = run(work)
@@ -49,7 +48,8 @@ def show(name: Name, *, tenant_id: Tenant = None, environment_id: Environment = 
 
     async def work(desk: "Opened") -> tuple[dict[str, Any], frozenset[str]]:
         connections = desk.operations.connections
-        return await connections.get(name, scope), await connections.unconsented(scope)
+        found = await connections.get(name, scope)
+        return found, frozenset() if json else await connections.unconsented(scope, name=name)
 
     found, unconsented = run(work)
     if json:
@@ -184,7 +184,9 @@ def remove(
 
 def _status(found: dict[str, Any], unconsented: frozenset[str]) -> str:
     """Return a status for people: one that is active can do nothing before the consent."""
-    return NEEDS_CONSENT if found["status"] == "active" and found["name"] in unconsented else str(found["status"])
+    return (
+        output.NEEDS_CONSENT if found["status"] == "active" and found["name"] in unconsented else str(found["status"])
+    )
 
 
 def _row(found: dict[str, Any], unconsented: frozenset[str]) -> dict[str, Any]:

@@ -23,10 +23,12 @@ LEFT_OUT_FIRST = (
     "customer", "about", "email", "requests", "finished", "received", "attempts", "capabilities", "connection",
 )  # fmt: skip
 """Columns that a narrow terminal does without, in this order."""
+NEEDS_CONSENT = "needs consent"
+"""What an active connection is called to which nobody has consented yet."""
 _GOOD = frozenset({"ok", "active", "processed", "succeeded", "linked", "resolved", "created", "updated", "done", "yes"})
 _BAD = frozenset({"failed", "broken", "stale", "revoked", "removed", "no"})
 _ANSI = {"green": 32, "red": 31, "yellow": 33}
-_ASKS = frozenset({"attention", "paused", "needs_review", "open", "intended", "disabled", "needs consent"})
+_ASKS = frozenset({"attention", "paused", "needs_review", "open", "intended", "disabled", NEEDS_CONSENT})
 
 
 def print_json(document: Any) -> None:

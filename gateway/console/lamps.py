@@ -1,6 +1,7 @@
 """A light with a word for every source and connection: what it does now, and since when."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,8 +45,13 @@ def source_lamp(source: Mapping[str, Any], *, now: datetime) -> Lamp:
     return Lamp(tone=GOOD, shape="check", word="Receiving", more="Last accepted", at=min(accepted, now))
 
 
-def connection_lamp(connection: Mapping[str, Any], live: LiveConnection | None) -> Lamp:
-    """Return how a connection stands, from its view and from what this process knows of it."""
+def connection_lamp(
+    connection: Mapping[str, Any], live: LiveConnection | None, *, unconsented: AbstractSet[str] = frozenset()
+) -> Lamp:
+    """Return how a connection stands, from its view and from what this process knows of it.
+
+    `unconsented` names those to which nobody has consented yet.
+    """
     if connection["status"] == "paused":
         detail = f": {connection['pause_detail']}" if connection["pause_detail"] else ""
         return Lamp(tone=WARN, shape="pause", word="Paused", more=f"{connection['pause_reason']}{detail}")
@@ -53,6 +59,8 @@ def connection_lamp(connection: Mapping[str, Any], live: LiveConnection | None) 
         return Lamp(tone=QUIET, shape="clock", word="Starting")
     if live.problem is not None:
         return Lamp(tone=BAD, shape="cross", word="Unusable", more=live.problem.detail)
+    if connection["name"] in unconsented:
+        return Lamp(tone=WARN, shape="warn", word="Needs consent", more="Nobody has connected a company yet.")
     if live.breaker.held_for > 0:
         return Lamp(tone=WARN, shape="clock", word="Held back", more="The provider has asked for a pause.")
     if live.breaker.state is not Circuit.CLOSED:

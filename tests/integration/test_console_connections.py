@@ -159,6 +159,8 @@ async def test_quickbooks_is_saved_and_then_connected_by_a_one_time_link(rig: Ri
     page = await who.administrator.submit(form, "/connections", **filled)
     assert "Now connect it with QuickBooks Online" in page.text
     assert "Nobody has connected a company yet" in page.text
+    for path in ("/connections", "/"):
+        assert "Needs consent" in (await who.administrator.get(path)).text
     shown = await who.administrator.submit(page, f"/connections/{QUICKBOOKS}/connect")
     assert f"{rig.gateway.url}/oauth/callback" in shown.text
     link = next(link for link in shown.links if "/oauth/start/" in link)

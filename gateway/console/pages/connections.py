@@ -23,9 +23,10 @@ async def show_list(visit: Visit) -> web.StreamResponse:
     """Show the list."""
     live = visit.console.registry.connections
     found = await visit.operations.connections.list(visit.scope)
+    unconsented = await visit.operations.connections.unconsented(visit.scope)
     return await visit.page(
         "connections.html",
-        found=[(each, connection_lamp(each, live.get(each["name"]))) for each in found],
+        found=[(each, connection_lamp(each, live.get(each["name"]), unconsented=unconsented)) for each in found],
     )
 
 
@@ -92,13 +93,15 @@ async def remove(visit: Visit) -> web.StreamResponse:
 async def _page(visit: Visit, *, error: Exception | None = None) -> web.Response:
     name = visit.part("name")
     connection = await visit.operations.connections.get(name, visit.scope)
+    unconsented = await visit.operations.connections.unconsented(visit.scope, name=name)
     live = visit.console.registry.connections.get(name)
     connector = live.connector if live is not None else None
     limits = connector.limits() if connector is not None else None
     budget = live.budget if live is not None else None
     return await visit.page(
-        "connection.html", connection=connection, lamp_of=connection_lamp(connection, live), limits=limits,
-        title=_title(visit, name), consent=takes_consent(connection["connector"]), tokens=await _tokens(visit, name),
+        "connection.html", connection=connection, limits=limits,
+        lamp_of=connection_lamp(connection, live, unconsented=unconsented), title=_title(visit, name),
+        consent=takes_consent(connection["connector"]), tokens=await _tokens(visit, name),
         held=live.breaker.held_for if live is not None else 0.0, queue=budget.queue_for if budget is not None else 0.0,
         under_way=budget.under_way if budget is not None else 0,
         circuit=str(live.breaker.state) if live is not None else str(Circuit.CLOSED),

@@ -22,7 +22,9 @@ WAITING_SHOWN = 100
 async def show(visit: Visit) -> web.StreamResponse:
     """Show the page; without anything configured, the way to get there."""
     operations, scope = visit.operations, visit.scope
-    sources, connections = await asyncio.gather(operations.sources.list(scope), operations.connections.list(scope))
+    sources, connections, unconsented = await asyncio.gather(
+        operations.sources.list(scope), operations.connections.list(scope), operations.connections.unconsented(scope)
+    )
     if not sources and not connections and visit.may("admin"):
         return visit.go("/guide")
     span = visit.asked("span") if visit.asked("span") in SPANS else "24h"
@@ -32,7 +34,9 @@ async def show(visit: Visit) -> web.StreamResponse:
     return await visit.page(
         "overview.html", span=span, spans=list(SPANS), chart=draw(counted), backlog=await _backlog(visit, scope, now),
         sources=[(source, source_lamp(source, now=now)) for source in sources],
-        connections=[(each, connection_lamp(each, live.get(each["name"]))) for each in connections],
+        connections=[
+            (each, connection_lamp(each, live.get(each["name"]), unconsented=unconsented)) for each in connections
+        ],
         worker=_worker(visit), live=await visit.live("overview"),
         unfinished=visit.may("admin") and not await _linked(visit, scope),
     )  # fmt: skip
