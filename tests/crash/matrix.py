@@ -31,15 +31,13 @@ def chains(runs: Mapping[type[Story], Clean], *, short: bool) -> list[Chain]:
     """Return where to kill.
 
     The short form has of each kind of step and request the first, and a read in one phase, since none changes anything.
-    A variant of another story is left to that one where both come by, and what comes in a new scene alone is killed in
+    A variant of other stories is left to those where both come by, and what comes in a new scene alone is killed in
     one story. The long form has all places of all stories.
     """
     found: list[Chain] = []
     once: set[str] = set()
     for story, run in runs.items():
-        elsewhere = set(once) if short else set()
-        if short and story.like is not None:
-            elsewhere |= runs[story.like].kinds()
+        elsewhere = once.union(*(runs[each].kinds() for each in story.like)) if short else set()
         alone = [place for place in run.once() if place.kind not in elsewhere and (not short or _is_short(place))]
         once |= {place.kind for place in alone}
         found += [(story, [place]) for place in alone]

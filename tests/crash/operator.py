@@ -31,13 +31,20 @@ class Operator:
             await scene.ask("POST", f"/api/v1/jobs/{job.job_id}/retry")
 
     async def _decide(self, review: Review) -> None:
-        """Look at the provider, as a careful person does: adopt what was made already, else make one."""
+        """Look at the provider, as a careful person does: adopt what was made already, else make one.
+
+        A link with another amount than its invoice is left alone until it is known whether anybody has to pay.
+        """
         scene, wanted = self._scene, str(review.entity_id)
-        assert review.entity_type in {"customer", "invoice"}, f"nobody should have been asked: {review}"
+        if review.entity_type == "payment_link" and review.kind == "amount_differs" and review.voided_at is None:
+            return
+        assert review.entity_type in {"customer", "invoice"} or review.voided_at, f"nobody should be asked: {review}"
         if review.entity_type == "customer":
             made = scene.nomod.made_for if review.connection == NOMOD else made_in_quickbooks(scene.intuit)
-        elif review.connection == NOMOD:
+        elif review.entity_type == "invoice" and review.connection == NOMOD:
             made, wanted = invoices_in_nomod(scene.nomod), scene.flexprice.invoices[wanted]["invoice_number"]
+        elif review.entity_type == "payment_link":
+            made = {wanted: [each["provider_entity_id"] for each in review.candidates]}
         else:
             made = invoices_in_quickbooks(scene.intuit)
         known = made.get(wanted)

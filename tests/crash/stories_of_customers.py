@@ -37,7 +37,7 @@ class NameTaken(Story):
     """A vendor in QuickBooks has the customer's name."""
 
     name = "taken name"
-    like = Invoiced
+    like = (Invoiced,)
 
     async def play(self) -> None:
         """Send the webhook."""
@@ -50,7 +50,7 @@ class Doubtful(Story):
     """Two contacts in Nomod could be the customer, and one customer in QuickBooks surely is: a person decides."""
 
     name = "doubtful match"
-    like = Invoiced
+    like = (Invoiced,)
 
     async def play(self) -> None:
         """Send the webhook."""
@@ -65,7 +65,7 @@ class Hinted(Story):
     """The platform's metadata names the customer's contact in Nomod."""
 
     name = "hint"
-    like = Invoiced
+    like = (Invoiced,)
 
     async def play(self) -> None:
         """Send the webhook."""
@@ -83,7 +83,7 @@ class Given(Story):
     """A gift, in a signed envelope."""
 
     name = "gift"
-    like = Invoiced
+    like = (Invoiced,)
 
     async def play(self) -> None:
         """Send the envelope."""
@@ -97,7 +97,7 @@ class Slow(Story):
     """Nomod takes longer for an answer than a lease lasts without a sign of life."""
 
     name = "slow provider"
-    like = Invoiced
+    like = (Invoiced,)
     waits_for = frozenset({"extend_leases"})
 
     async def play(self) -> None:

@@ -96,7 +96,7 @@ class InvoicePageAsked(LinkAsked):
     """A payment link is asked for at QuickBooks, where it is the page of the invoice."""
 
     name = "payment link of QuickBooks"
-    like = Invoiced
+    like = (Invoiced,)
 
     @classmethod
     async def set_up(cls, scene: Scene) -> None:
@@ -226,4 +226,39 @@ class Voided(LinkAsked):
         assert self.open_links() == []
 
 
-STORIES = (LinkAsked, AmountChanged, InvoicePageAsked, Paid, PartPaid, Voided)
+class VoidedInReview(LinkAsked):
+    """A link that came out dearer than the invoice is put before a person, and the platform voids the invoice."""
+
+    name = "voided link in review"
+    like = (LinkAsked, Voided)
+
+    @classmethod
+    async def set_up(cls, scene: Scene) -> None:
+        """Let the account add a tax, of which no request can know."""
+        scene.nomod.account_tax = Decimal(5)
+
+    async def play(self) -> None:
+        """Ask until a person is asked, void the invoice, and send the webhook until it is acknowledged."""
+        self.invoice = self.bill(self.customer())
+        answer: tuple[int, Any] | None = None
+
+        async def is_in_review() -> bool:
+            nonlocal answer
+            answer = await self.request(NOMOD)
+            return answer is not None and answer[1].get("status") == "needs_review"
+
+        await self.until(is_in_review, what=lambda: answer)
+        invoice = self.scene.flexprice.void_invoice(self.invoice)
+        await self.scene.deliver({"event_type": "invoice.update.voided", "invoice": invoice}, SOURCE)
+
+    async def check(self) -> None:
+        """There was one link, which nobody can pay, and nobody is given another."""
+        number = str(self.scene.flexprice.invoices[self.invoice]["invoice_number"])
+        links = [link for link in self.scene.nomod.links.values() if number in link["title"]]
+        assert [link["status"] for link in links] == ["disabled"]
+        answer = await self.request(NOMOD)
+        assert answer is not None
+        assert (answer[0], answer[1]["code"]) == (409, "invoice_not_payable")
+
+
+STORIES = (LinkAsked, AmountChanged, InvoicePageAsked, Paid, PartPaid, Voided, VoidedInReview)

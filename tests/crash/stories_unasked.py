@@ -30,7 +30,7 @@ class Polled(Story):
     """A gift, found among Tithely's charges."""
 
     name = "polled gift"
-    like: ClassVar[type[Story] | None] = Given
+    like: ClassVar[tuple[type[Story], ...]] = (Given,)
     source: ClassVar[str] = TITHELY
 
     @classmethod
@@ -78,7 +78,7 @@ class Missed(Polled):
     """An invoice whose webhook never comes, found among the platform's."""
 
     name = "missed invoice"
-    like = Invoiced
+    like = (Invoiced,)
     source = SOURCE
 
     @classmethod

@@ -26,8 +26,8 @@ class Story(ABC):
     """
 
     name: ClassVar[str]
-    like: ClassVar[type["Story"] | None] = None
-    """The story of which this one is a variant: the short form kills it only where that one does not come by."""
+    like: ClassVar[tuple[type["Story"], ...]] = ()
+    """The stories of which this one is a variant: the short form kills it only where none of those comes by."""
     waits_for: ClassVar[frozenset[str]] = frozenset()
     """What comes with time alone, and surely in this story."""
 
