@@ -12,7 +12,7 @@ from bench.generator import Load
 from bench.ours import Installation, source_path
 from bench.plan import Plan
 from bench.process import DRAIN_SECONDS, Server
-from bench.subjects import EACH, LIMIT, OURS, Subject, fastapi, limit, limits, ours
+from bench.subjects import EACH, LIMIT, OURS, Subject, door_alone, fastapi, limit, limits, ours
 
 SLOW_MS = 5.0
 SLOW_CONNECTIONS = 64
@@ -29,7 +29,7 @@ FLOODED = "good among a flood"
 
 def door(plan: Plan) -> None:
     """Acknowledged webhooks a second, for each number of connections."""
-    subjects = [*limits(), ours(), *fastapi(plan.peer_python)]
+    subjects = [*limits(), ours(), door_alone(), *fastapi(plan.peer_python)]
     compare(plan, subjects, lane="door c={}", env={}, connections=plan.connections)
 
 

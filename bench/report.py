@@ -61,8 +61,9 @@ def report(results: Results, machine: dict[str, Any], command: str, rounds: int)
     cores = f"{machine['cores']} cores, server on {on['server']}, generator on {on['generator']}"
     where = f"{machine['system']} · Python {machine['python']}, {packages}, SQLite {machine['sqlite']}"
     disk = f"a flush of 4 KiB: p50 {flush['p50']} ms, p99 {flush['p99']} ms · idle before: {machine['idle_before']:.0%}"
+    pace = f"a million additions in Python: {machine['loop_ms']} ms of CPU"
     how = f"medians of {rounds} interleaved rounds, ratios within a round · `{command}`"
-    parts = [f"{machine['at']} · {machine['cpu']}, {cores} · {where}", f"{disk} · {how}"]
+    parts = [f"{machine['at']} · {machine['cpu']}, {cores} · {where}", f"{disk} · {pace} · {how}"]
     for lane in results.lanes():
         parts.append(lane_table(results, lane))
         parts += [f"note: {note}" for note in results.notes(lane)]

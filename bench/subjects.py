@@ -12,6 +12,7 @@ from bench.postgres import Databases
 from bench.process import Server, free_port
 
 OURS = "ledgergate"
+DOOR_ALONE = "ledgergate, no worker"
 LIMIT = "limit b: verify only"
 FLOOR = "limit f: verify, bare group commit"
 EACH = "limit e: verify, commit each"
@@ -37,6 +38,11 @@ class Subject:
 def ours() -> Subject:
     """Return the gateway."""
     return Subject(name=OURS, start=lambda folder, env: Installation(folder).server(env=env))
+
+
+def door_alone() -> Subject:
+    """Return the gateway as `serve --no-worker`: what the door takes by itself."""
+    return Subject(name=DOOR_ALONE, start=lambda folder, env: Installation(folder).server(env=env, work=False))
 
 
 def limit(kind: str, name: str) -> Subject:
