@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120.0
+PATIENCE = 300.0
+"""Seconds for one program: it may install, compile and test a project on a machine that has much else to do."""
 CURL = """
     #!{python}
     # Stands in for curl where there is none: -H @FILE, --data-binary @FILE, URL.

@@ -14,6 +14,7 @@ import pytest
 from connectors.testing.ports import ReservedPort
 from tests.e2e.places import ROOT, Place
 
+pytestmark = pytest.mark.timeout(600)  # what installs and starts processes
 PAGE = (ROOT / "docs" / "connectors.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PORTS = ("8080", "9911")

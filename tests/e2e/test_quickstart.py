@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.places import ROOT
 
+pytestmark = pytest.mark.timeout(600)  # what installs and starts processes
 PAGE = (ROOT / "docs/quickstart.md").read_text("utf-8")
 SECTION = PAGE.partition("## 2. Make a customer of your own")[2].partition("\n## ")[0]
 PROGRAM = f"{sys.executable} {ROOT / 'run.py'}"

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from connectors.testing.nomod import NomodSimulator
 from connectors.testing.ports import ReservedPort
 from gateway.sandbox.flexprice import FlexpriceSimulator
 from gateway.sources.signing import new_secret, sign
 
+pytestmark = pytest.mark.timeout(600)  # what installs and starts processes
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0
 ADMIN_KEY = "the-admin-key-of-this-test"

@@ -22,6 +22,7 @@ from gateway.sandbox.flexprice import FINALIZED, FlexpriceSimulator
 from gateway.sources.signing import new_secret, sign
 from tests.e2e.places import ROOT, Place
 
+pytestmark = pytest.mark.timeout(600)  # what installs and starts processes
 PROJECT = ROOT / "examples" / "ledgergate-xero"
 OURS = {"connectors", "gateway", "storage"}
 PATIENCE = 60.0

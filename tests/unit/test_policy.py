@@ -1,4 +1,4 @@
-"""The rules of conftest.py: seeds are printed and repeatable, and a missing browser is a failure where CI says so."""
+"""The rules of conftest.py: seeds repeat, a missing browser fails where CI says so, what takes too long ends."""
 
 import os
 import subprocess
@@ -24,10 +24,33 @@ def test_random(rng):
 """
 
 
-def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+ENDLESS = """
+import asyncio, subprocess, sys, time
+import pytest
+
+pytestmark = pytest.mark.timeout(1)
+
+async def test_task():
+    await asyncio.sleep(600)
+
+def test_sleep():
+    time.sleep(600)
+
+def test_process():
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])
+
+def test_loop():
+    asyncio.run(asyncio.sleep(600))
+
+def test_after():
+    pass
+"""
+
+
+def run(folder: Path, tests: str = INNER, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the inner tests with the plugins that our settings name, and no others."""
     inner = folder / "test_inner.py"
-    inner.write_text(INNER, encoding="utf-8")
+    inner.write_text(tests, encoding="utf-8")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("LEDGERGATE_", "PYTEST_"))}
     command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
     for plugin in ("pytest_asyncio.plugin", "pytest_timeout", "tests.conftest"):
@@ -76,3 +99,13 @@ def test_the_printed_seed_draws_the_same_numbers_again(
     seed = first.stdout.split("LEDGERGATE_TEST_SEED=")[1].split()[0]
     assert drawn(run(tmp_path, LEDGERGATE_TEST_SEED=seed).stdout) == drawn(first.stdout)
     assert drawn(required.stdout) != drawn(first.stdout)
+
+
+def test_what_takes_too_long_fails_alone_and_says_where_it_waited(tmp_path: Path) -> None:
+    """The process goes on: pytest-xdist may wait for ever for what a worker has left that has died."""
+    done = run(tmp_path, ENDLESS)
+    assert done.returncode == 1
+    assert "4 failed, 1 passed" in done.stdout
+    for name in ("test_task", "test_sleep", "test_process", "test_loop"):
+        assert f"{name} has not ended in 1 seconds" in done.stderr
+    assert "in test_sleep" in done.stderr
