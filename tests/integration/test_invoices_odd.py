@@ -9,7 +9,7 @@ import pytest
 from connectors.testing.nomod_api import gmt
 from connectors.testing.simulator import Fault, FaultKind
 from gateway.sandbox.flexprice_bills import Line
-from storage.records import DeliveryStatus, JobStatus
+from storage.records import DeliveryStatus, JobStatus, ReviewStatus
 from tests.harness import NOMOD, QUICKBOOKS, Rig
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
@@ -81,6 +81,7 @@ async def test_an_invoice_that_is_finalized_again_with_other_lines_is_put_before
     assert [each.provider_entity_id for each in await rig.mappings(entity_type="invoice")] == [
         mapping.provider_entity_id
     ]
+    assert [each.status for each in (await rig.store.list_reviews()).items] == [ReviewStatus.RESOLVED], "asked once"
 
 
 async def test_an_invoice_that_is_announced_again_and_again_with_one_other_sum_is_asked_about_once(rig: Rig) -> None:
