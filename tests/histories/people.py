@@ -21,7 +21,7 @@ async def operate(rig: Rig, *, adopts: bool = False) -> int:
     """
     done = 0
     for review in await every(rig.store.list_reviews, status=ReviewStatus.OPEN):
-        decision, record = _decided(rig, review)
+        decision, record = await _decided(rig, review)
         if decision == CREATE and adopts:
             record = await _unclaimed(rig, review)
         with contextlib.suppress(StorageError):  # it was answered meanwhile
@@ -68,16 +68,17 @@ def _is_hopeless(job: Job) -> bool:
     )
 
 
-def _decided(rig: Rig, review: Review) -> tuple[str, str | None]:
+async def _decided(rig: Rig, review: Review) -> tuple[str, str | None]:
     """Look at the provider: adopt what was made for the customer, or the invoice, else make one.
 
-    Of a payment that fits nothing nobody tells the platform. A customer that was put away in QuickBooks is taken out
-    again first: nobody can be billed there otherwise, and the gateway itself does that only where a setting says so.
+    What another one was linked to meanwhile, since its link was forgotten, is that one's. Of a payment that fits
+    nothing nobody tells the platform. A customer that was put away in QuickBooks is taken out again first: nobody
+    can be billed there otherwise, and the gateway itself does that only where a setting says so.
     """
     made, wanted = _made(rig, review)
     if review.entity_type == "payment":
         return IGNORE, None
-    known = made.get(wanted)
+    known = [record for record in made.get(wanted, ()) if not await _is_anothers(rig, review, record)]
     if known and review.entity_type == "customer" and review.connection == QUICKBOOKS:
         _take_out(rig, known[0])
     return (ADOPT, known[0]) if known else (CREATE, None)
@@ -94,6 +95,16 @@ def _made(rig: Rig, review: Review) -> tuple[Mapping[str, list[str]], str]:
     if review.entity_type == "invoice":
         return invoices_in_quickbooks(rig.intuit), wanted
     return rig.nomod.made_for if review.connection == NOMOD else made_in_quickbooks(rig.intuit), wanted
+
+
+async def _is_anothers(rig: Rig, review: Review, record: str) -> bool:
+    """Whether a record is linked to somebody or something else than what is asked about."""
+    linked = await every(rig.store.list_mappings, connection=review.connection, provider_entity_id=record)
+    return any(
+        each.entity_id != review.entity_id
+        for each in linked
+        if each.entity_type == review.entity_type and each.status is MappingStatus.LINKED
+    )
 
 
 async def _unclaimed(rig: Rig, review: Review) -> str | None:

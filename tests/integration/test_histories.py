@@ -68,6 +68,15 @@ FOUND = {
         state.put_away_in_quickbooks(record=0)
         state.finalize(customer=0)
     """,
+    "a customer's record goes to a donor who is called as it was, and a person decides": """
+        state.begin(name='Ada Lovelace', request_ids='forget', query_lag=400.0, gifts='off', lag=0.0,
+                    email='c@example.org', two=False, detail='text', tax=5, filter_mode='ignored')
+        state.time_passes(seconds=700.0)
+        state.rename(customer=6, name="O'Connor: Sons")
+        state.move(customer=4, email='d@example.org')
+        state.unlinked(connection='nomod-prod', customer=2)
+        state.give(donor='user_1', email='c@example.org', name='Ada Lovelace', times=2)
+    """,
 }
 """Histories in which something went wrong once."""
 
