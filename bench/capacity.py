@@ -39,7 +39,7 @@ class Costs:
     dispatch_ms: float = cost(0.07, "CPU ms to look at a stored one")
     mapped_ms: float = cost(1.0, "CPU ms of a job for a customer that is mapped: lane `job, mapped customer`")
     new_ms: float = cost(4.0, "CPU ms of a job for a new customer: lane `job, new customer`")
-    kept_bytes: float = cost(3600.0, "bytes on disk for a delivery with its body: lane `memory`")
+    kept_bytes: float = cost(4800.0, "bytes on disk for a delivery with its body: lane `memory`")
     pruned_bytes: float = cost(900.0, "the same without its body")
     trigger_share: float = cost(0.05, "share of webhooks that bring a job")
     new_share: float = cost(0.02, "share of those whose customer is new")
