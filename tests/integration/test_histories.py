@@ -12,10 +12,10 @@ from tests.histories.ground import Ground
 from tests.histories.play import play, replay
 from tests.postgres_setup import NewDatabase
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
-ON_SQLITE, ON_POSTGRES = (300, 50) if THOROUGH else (60, 10)
+ON_SQLITE, ON_POSTGRES = (300, 50) if THOROUGH else (200, 20)
 
 FOUND = {
     "the clock is set forth while a job is claimed and claimed again": """
