@@ -46,7 +46,7 @@ def source_lamp(source: Mapping[str, Any], *, now: datetime) -> Lamp:
 
 
 def connection_lamp(
-    connection: Mapping[str, Any], live: LiveConnection | None, *, unconsented: AbstractSet[str] = frozenset()
+    connection: Mapping[str, Any], live: LiveConnection | None, *, unconsented: AbstractSet[str]
 ) -> Lamp:
     """Return how a connection stands, from its view and from what this process knows of it.
 

@@ -93,9 +93,12 @@ class Connections:
         return await self._view(await self.row(name, scope), await self._store.list_circuits())
 
     async def unconsented(self, scope: Scope = EVERYWHERE, *, name: str | None = None) -> frozenset[str]:
-        """Return the connections, or of one only itself, to which a person has still to consent; nobody is asked."""
-        rows = await self._store.list_connections(scope)
-        return await self._consents.lacking([row for row in rows if name in {None, row.name}])
+        """Return the connections, or of one only itself, to which a person has still to consent; nobody is asked.
+
+        Raises NotFoundError where there is none of that name.
+        """
+        rows = await self._store.list_connections(scope) if name is None else [await self.row(name, scope)]
+        return await self._consents.lacking(rows)
 
     async def _view(self, row: ConnectionRow, circuits: Mapping[str, CircuitRow]) -> dict[str, Any]:
         told = await self._store.get_fact(f"connection:{row.name}", NOT_OFFERED)

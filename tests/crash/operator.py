@@ -36,15 +36,16 @@ class Operator:
         A link with another amount than its invoice is left alone until it is known whether anybody has to pay.
         """
         scene, wanted = self._scene, str(review.entity_id)
-        if review.entity_type == "payment_link" and review.kind == "amount_differs" and review.voided_at is None:
+        dearer = (review.entity_type, review.kind) == ("payment_link", "amount_differs")
+        assert review.entity_type in {"customer", "invoice"} or dearer, f"nobody should have been asked: {review}"
+        if dearer and review.voided_at is None:
             return
-        assert review.entity_type in {"customer", "invoice"} or review.voided_at, f"nobody should be asked: {review}"
         if review.entity_type == "customer":
             made = scene.nomod.made_for if review.connection == NOMOD else made_in_quickbooks(scene.intuit)
-        elif review.entity_type == "invoice" and review.connection == NOMOD:
-            made, wanted = invoices_in_nomod(scene.nomod), scene.flexprice.invoices[wanted]["invoice_number"]
-        elif review.entity_type == "payment_link":
+        elif dearer:
             made = {wanted: [each["provider_entity_id"] for each in review.candidates]}
+        elif review.connection == NOMOD:
+            made, wanted = invoices_in_nomod(scene.nomod), scene.flexprice.invoices[wanted]["invoice_number"]
         else:
             made = invoices_in_quickbooks(scene.intuit)
         known = made.get(wanted)

@@ -99,12 +99,11 @@ def _made(rig: Rig, review: Review) -> tuple[Mapping[str, list[str]], str]:
 
 async def _is_anothers(rig: Rig, review: Review, record: str) -> bool:
     """Whether a record is linked to somebody or something else than what is asked about."""
-    linked = await every(rig.store.list_mappings, connection=review.connection, provider_entity_id=record)
-    return any(
-        each.entity_id != review.entity_id
-        for each in linked
-        if each.entity_type == review.entity_type and each.status is MappingStatus.LINKED
-    )
+    linked = await every(
+        rig.store.list_mappings, connection=review.connection, entity_type=review.entity_type,
+        provider_entity_id=record, status=MappingStatus.LINKED,
+    )  # fmt: skip
+    return any(each.entity_id != review.entity_id for each in linked)
 
 
 async def _unclaimed(rig: Rig, review: Review) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,36 +15,19 @@ from tests.postgres_setup import Server, named, query, run
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
-    made = PostgresStore(postgres_url)
-    await made.open()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def twin(store: PostgresStore, postgres_url: str) -> AsyncIterator[PostgresStore]:
-    made = PostgresStore(postgres_url)
-    await made.open()
-    yield made
-    await made.close()
-
-
-async def test_sessions_that_the_server_ends_are_replaced(
-    store: PostgresStore, twin: PostgresStore, postgres_url: str
-) -> None:
-    await store.add_job(make_job("waits"), now=T0)
-    for _ in range(3):
-        await run(
-            postgres_url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        )
-        await comes_back(lambda: store.ping(now=T0))
-        await comes_back(lambda: store.add_delivery(make_delivery("again")))
-        await comes_back(lambda: store.claim_jobs({"other": 1}, owner="w1", now=T0, lease=LEASE))
-    await wakes(store, twin)
+async def test_sessions_that_the_server_ends_are_replaced(postgres_url: str) -> None:
+    async with two_nodes(postgres_url) as (store, twin):
+        await store.add_job(make_job("waits"), now=T0)
+        for _ in range(3):
+            await run(
+                postgres_url,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            await comes_back(lambda: store.ping(now=T0))
+            await comes_back(lambda: store.add_delivery(make_delivery("again")))
+            await comes_back(lambda: store.claim_jobs({"other": 1}, owner="w1", now=T0, lease=LEASE))
+        await wakes(store, twin)
 
 
 @pytest.fixture(scope="module")
@@ -55,31 +39,27 @@ def server() -> Iterator[Server]:
 
 async def test_all_come_back_by_themselves_after_the_server_was_away(server: Server) -> None:
     """Stopped as by a power cut: nothing that was acknowledged is lost, and nothing has to be started again."""
-    store, twin = PostgresStore(server.url), PostgresStore(server.url)
-    await store.open()
-    await twin.open()
-    kept = [(await store.add_delivery(make_delivery(f"before_{n}")))[0] for n in range(50)]
-    await store.add_job(make_job(), now=T0)
-    adding = [asyncio.ensure_future(store.add_delivery(make_delivery(f"during_{n}"))) for n in range(200)]
-    await asyncio.sleep(0)
-    await asyncio.to_thread(server.stop)
-    outcomes = await asyncio.gather(*adding, return_exceptions=True)
-    assert {type(each) for each in outcomes} <= {tuple, StoreUnavailableError}
-    kept += [each[0] for each in outcomes if isinstance(each, tuple)]
-    for _ in range(2):
-        for call in calls(store):
-            with pytest.raises(StoreUnavailableError):
-                await call()
-    assert store.deliveries_waiting == 0
-    await asyncio.to_thread(server.start)
-    for each in (store, twin):
-        for call in calls(each):
-            await comes_back(call)
-    for delivery_id in kept:
-        assert (await twin.get_delivery(delivery_id)).body == make_delivery().body
-    await wakes(store, twin)
-    await store.close()
-    await twin.close()
+    async with two_nodes(server.url) as (store, twin):
+        kept = [(await store.add_delivery(make_delivery(f"before_{n}")))[0] for n in range(50)]
+        await store.add_job(make_job(), now=T0)
+        adding = [asyncio.ensure_future(store.add_delivery(make_delivery(f"during_{n}"))) for n in range(200)]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(server.stop)
+        outcomes = await asyncio.gather(*adding, return_exceptions=True)
+        assert {type(each) for each in outcomes} <= {tuple, StoreUnavailableError}
+        kept += [each[0] for each in outcomes if isinstance(each, tuple)]
+        for _ in range(2):
+            for call in calls(store):
+                with pytest.raises(StoreUnavailableError):
+                    await call()
+        assert store.deliveries_waiting == 0
+        await asyncio.to_thread(server.start)
+        for each in (store, twin):
+            for call in calls(each):
+                await comes_back(call)
+        for delivery_id in kept:
+            assert (await twin.get_delivery(delivery_id)).body == make_delivery().body
+        await wakes(store, twin)
 
 
 async def test_a_server_that_does_not_sync_is_refused(server: Server) -> None:
@@ -125,6 +105,19 @@ async def test_a_store_can_be_closed_while_the_server_is_away(server: Server) ->
         await unopened.open()
     await unopened.close()
     await asyncio.to_thread(server.start)
+
+
+@asynccontextmanager
+async def two_nodes(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
+    """Open two stores on one database."""
+    store, twin = PostgresStore(url), PostgresStore(url)
+    await store.open()
+    await twin.open()
+    try:
+        yield store, twin
+    finally:
+        await store.close()
+        await twin.close()
 
 
 def calls(store: PostgresStore) -> list[Callable[[], Awaitable[Any]]]:
