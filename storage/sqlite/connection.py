@@ -7,7 +7,7 @@ from pathlib import Path
 
 from storage.errors import ConflictError, SchemaError, StoreUnavailableError, UnstorableError
 from storage.sqlite import migrate
-from storage.sqlite.checkpoints import PAGES_NET
+from storage.sqlite.checkpoints import LIMIT_BYTES, PAGES_NET
 
 BUSY_TIMEOUT = 5.0
 _FULL = 2  # what `PRAGMA synchronous` answers for FULL: https://www.sqlite.org/pragma.html#pragma_synchronous
@@ -90,7 +90,7 @@ def _make_durable(connection: sqlite3.Connection, busy_timeout: float) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_NET}")  # before that: storage/sqlite/checkpoints.py
-    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute(f"PRAGMA journal_size_limit = {LIMIT_BYTES}")
     synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
     if mode != "wal" or synchronous != _FULL:
         msg = f"the file system does not allow what durability needs (journal {mode}, synchronous {synchronous})"

@@ -16,13 +16,15 @@ from storage.sqlite import migrate
 from storage.sqlite.batches import Insert, Item, Work, carry_out
 from storage.sqlite.checkpoints import Checkpoints
 from storage.sqlite.connection import BUSY_TIMEOUT, connect, end, ours
+from storage.sqlite.datafile import DataFile
 from storage.sqlite.outside import POLL_SECONDS, Outside
 from storage.sqlite.readers import Readers
 
 T = TypeVar("T")
 
-DELIVERY_BYTES, PIECE_BYTES = 2_000, 40_000
-"""What a delivery adds to the log beside its body, and what a piece of work does, nearly alone in its transaction."""
+COMMIT_BYTES, DELIVERY_BYTES, PIECE_BYTES = 36_000, 8_000, 16_000
+"""What goes to the log with each commit, since a page is written whole: nine pages; with each of its deliveries, beside
+the body; and with each piece of work."""
 
 
 class Database:
@@ -50,6 +52,7 @@ class Database:
         self._thread: threading.Thread | None = None
         self._readers = Readers(path, busy_timeout=busy_timeout)
         self._lists = Readers(path, busy_timeout=busy_timeout)
+        self._data_file = DataFile(path)
         self._usable = False
         self._file: tuple[int, int] | None = None
 
@@ -75,6 +78,7 @@ class Database:
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
         self._readers.close()
         self._lists.close()
+        self._data_file.release()
         self._outside.close()
 
     # Use -------------------------------------------------------------------------------------------------------
@@ -151,7 +155,7 @@ class Database:
                 connection.close()
             loop.call_soon_threadsafe(_fail, ready, ours(error))
             return
-        checkpoints = Checkpoints(lambda: connect(self.path, busy_timeout=self._busy_timeout))
+        checkpoints = Checkpoints(lambda: connect(self.path, busy_timeout=self._busy_timeout), self._data_file)
         checkpoints.start()
         loop.call_soon_threadsafe(_succeed, ready)
         more = True
@@ -164,7 +168,7 @@ class Database:
                     self._outside.bell.ring()
                 self._answer(batch, told=told)
                 if changed:
-                    checkpoints.wrote(connection, sum(map(_size, batch)))
+                    checkpoints.wrote(connection, COMMIT_BYTES + sum(map(_size, batch)))
         checkpoints.stop()
         connection.close()
 

@@ -1,18 +1,26 @@
 """The write-ahead log is copied beside the writer: it stays short while deliveries pour in, and loses none of them."""
 
 import asyncio
+import os
 import sqlite3
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from storage.sqlite import checkpoints
+from storage.sqlite import checkpoints, datafile
 from storage.sqlite.store import SqliteStore
 from storage.testing.making import make_delivery
 
 BODY = b"x" * 16_000
 ROUNDS, TOGETHER = 60, 50
+LOOK = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("SELECT * FROM meta").fetchall()
+db.close()
+"""
 
 
 async def fill(store: SqliteStore, rounds: int = ROUNDS) -> None:
@@ -41,6 +49,41 @@ async def test_the_log_stays_short_while_much_is_written(tmp_path: Path, monkeyp
         assert db.execute("SELECT count(*), sum(length(body)) FROM bodies").fetchone() == (ROUNDS * TOGETHER, written)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
+
+
+async def test_the_file_is_flushed_beside_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the writer, when it begins the log anew, does not wait for all that the disk has put off."""
+    path = tmp_path / "store.db"
+    flushed: set[tuple[str, int]] = set()
+
+    def flush(descriptor: int) -> None:
+        flushed.add((threading.current_thread().name, os.fstat(descriptor).st_ino))
+        os.fdatasync(descriptor)
+
+    monkeypatch.setattr(datafile, "_flush", flush)
+    store = SqliteStore(path)
+    await store.open()
+    await fill(store, 10)
+    await store.close()
+    assert flushed == {("sqlite-checkpoints", path.stat().st_ino)}
+
+
+async def test_a_store_that_closes_takes_no_locks_from_another_in_the_process(tmp_path: Path) -> None:
+    """A process that closes any descriptor of a file loses its locks on it.
+
+    The next one to come and go would then take itself for the last, and remove the log that is written to here.
+    """
+    path = tmp_path / "store.db"
+    stays, goes = SqliteStore(path), SqliteStore(path)
+    for store in (stays, goes):
+        await store.open()
+        await fill(store, 2)
+    await goes.close()
+    passer_by = await asyncio.create_subprocess_exec(sys.executable, "-c", LOOK, path)
+    assert await passer_by.wait() == 0
+    assert path.with_name(path.name + "-wal").exists()
+    await stays.close()
+    assert not path.with_name(path.name + "-wal").exists()
 
 
 async def test_a_reader_that_stays_makes_the_log_long_and_nothing_worse(tmp_path: Path) -> None:
