@@ -8,8 +8,6 @@ from email.message import EmailMessage
 from enum import StrEnum
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from email_validator import EmailNotValidError, validate_email
-
 TIMEOUT = 15.0
 """Seconds that each step of a conversation may take."""
 _PORTS = {"smtp": 587, "smtps": 465}
@@ -75,6 +73,9 @@ class Relay:
 
 def checked_address(value: str) -> str:
     """Return an e-mail address, checked without asking anybody. Raises ValueError, whose text does not repeat it."""
+    # Its tables take a fortieth of the time to start, and most installations send no mail.
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415
+
     try:
         return validate_email(value, check_deliverability=False).normalized
     except EmailNotValidError:

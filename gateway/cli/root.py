@@ -3,53 +3,31 @@
 import os
 import sys
 from functools import cache
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
 
-from gateway.cli import (
-    alert,
-    apply,
-    audit,
-    channel,
-    connection,
-    connector,
-    database,
-    delivery,
-    demo,
-    doctor,
-    drift,
-    job,
-    key,
-    listen,
-    mapping,
-    payment_link,
-    review,
-    secret,
-    serving,
-    signature,
-    source,
-)
 from gateway.cli.options import UsageError
 
 PROGRAM = "ledgergate"
 FAILED, WRONG_USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
+_COMMANDS = {
+    "serve": "serving", "worker": "serving", "demo": "demo", "apply": "apply", "doctor": "doctor", "listen": "listen",
+}  # fmt: skip
+_NOUNS = {
+    "source": "source", "connection": "connection", "delivery": "delivery", "job": "job", "mapping": "mapping",
+    "payment-link": "payment_link", "review": "review", "key": "key", "connector": "connector",
+    "signature": "signature", "db": "database", "secret": "secret", "audit": "audit", "alert": "alert",
+    "channel": "channel", "drift": "drift",
+}  # fmt: skip
+_FILES = {**_COMMANDS, **_NOUNS}
+"""In which file of this room each is, in the order of the help: a process loads the one that it runs, and no other."""
+_COMPLETION = f"_{PROGRAM.upper()}_COMPLETE"
+"""What a shell that completes a line sets, instead of arguments."""
 
-app = typer.Typer(add_completion=True, no_args_is_help=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-for noun in (serving, demo, apply, doctor, listen):
-    noun.add_to(app)
-for name, group in (
-    ("source", source.app), ("connection", connection.app), ("delivery", delivery.app), ("job", job.app),
-    ("mapping", mapping.app), ("payment-link", payment_link.app), ("review", review.app), ("key", key.app),
-    ("connector", connector.app),
-    ("signature", signature.app), ("db", database.app), ("secret", secret.app), ("audit", audit.app),
-    ("alert", alert.app), ("channel", channel.app), ("drift", drift.app),
-):  # fmt: skip
-    app.add_typer(group, name=name)
 
-
-@app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
     *,
@@ -64,13 +42,33 @@ def root(
 
         typer.echo(f"{PROGRAM} {installed(PROGRAM)}")
     elif context.invoked_subcommand is None:
-        serving.serve()
+        from gateway.cli.serving import serve
+
+        serve()
 
 
 @cache
-def commands() -> Any:
-    """Return the tree of all commands, put together once in a process."""
+def commands(*files: str) -> Any:
+    """Return the tree of the commands in these files, of all without any, put together once in a process."""
+    app = typer.Typer(add_completion=True, no_args_is_help=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.callback(invoke_without_command=True)(root)
+    wanted = files or tuple(_FILES.values())
+    for file in dict.fromkeys(_COMMANDS.values()):
+        if file in wanted:
+            import_module(f"gateway.cli.{file}").add_to(app)
+    for noun, file in _NOUNS.items():
+        if file in wanted:
+            app.add_typer(import_module(f"gateway.cli.{file}").app, name=noun)
     return _told_whole(get_command(app))
+
+
+def _files(arguments: list[str]) -> tuple[str, ...]:
+    """Return the files that these arguments need: none, which is all, where help may be asked for or is due."""
+    if _COMPLETION in os.environ:
+        return ()
+    if not arguments:
+        return (_FILES["serve"],)
+    return (_FILES[arguments[0]],) if arguments[0] in _FILES else ()
 
 
 def _told_whole(command: Any) -> Any:
@@ -84,7 +82,7 @@ def _told_whole(command: Any) -> Any:
 def run(arguments: list[str]) -> int:
     """Run one command; return its exit code. Never a traceback, unless LEDGERGATE_LOG_LEVEL is debug."""
     try:
-        code = int(commands()(args=arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
+        code = int(commands(*_files(arguments))(args=arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
         sys.stdout.flush()
     except typer.Exit as ended:
         return ended.exit_code

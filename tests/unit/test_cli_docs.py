@@ -1,5 +1,7 @@
 """The command line is documented as it is: docs/cli.md, the examples under each `--help`, the words of the contract."""
 
+import ast
+import os
 import shlex
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from typing import Any, get_args
 import pytest
 import typer
 
+from gateway.cli import root
 from gateway.cli.options import DeliveryState, JobState, MappingState, UsageError
 from gateway.cli.root import PROGRAM
 from storage.records import DeliveryStatus, JobStatus, MappingStatus
@@ -103,6 +106,39 @@ def test_help_needs_nothing_that_only_the_gateway_needs() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "Examples:" in done.stdout
+
+
+def test_a_command_loads_no_other_and_the_gateway_no_rich() -> None:
+    """What runs for years holds nothing of what it never uses: the other commands, Rich for structlog's tracebacks."""
+    script = (
+        "import sys; from gateway.cli.root import commands, _files; commands(*_files([]));"
+        " import gateway.logs, gateway.app;"
+        " print([n for n in sys.modules if n.startswith(('gateway.cli.', 'rich.', 'pygments')) or n == 'rich'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert set(ast.literal_eval(done.stdout)) == {"gateway.cli.root", "gateway.cli.options", "gateway.cli.serving"}
+
+
+def test_each_command_alone_is_what_it_is_among_all() -> None:
+    """A process puts together only the one that it runs."""
+    for noun, whole in root.commands().commands.items():
+        alone = root.commands(*root._files([noun])).commands[noun]
+        assert vars_of(alone) == vars_of(whole), noun
+
+
+def vars_of(command: Any) -> tuple[str | None, str | None, set[str], set[str]]:
+    """What a help page shows of a command."""
+    return command.help, command.short_help, options(command), set(getattr(command, "commands", {}))
+
+
+@pytest.mark.parametrize("typed, offered", [("ledgergate so", ["source"]), ("ledgergate job re", ["retry"])])
+def test_a_shell_completes_nouns_and_verbs(typed: str, offered: list[str]) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1), "_LEDGERGATE_COMPLETE": "complete_bash"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from gateway.cli import main; main([])"], env={**os.environ, **words},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == offered
 
 
 def test_the_program_is_one_typer_knows() -> None:
