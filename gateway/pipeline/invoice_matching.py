@@ -56,9 +56,12 @@ def match_invoice(billed: Billed, candidates: Sequence[InvoiceCandidate], *, tak
             others=tuple(left),
         )  # fmt: skip
     if mine:
+        lives = any(c.status is not InvoiceStatus.VOID for c in mine)  # unmarked, beside one that was made here
         why = f"the only invoice with the number {billed.number} is void"
+        if lives:
+            why = f"the invoice that was made here is void, and another one with the number {billed.number} is not"
         return Ask(
-            kind="inactive", why=f"{why}; {_CHOICES}", candidates=tuple(_judged(c, "cancelled or voided") for c in mine)
+            kind="inactive", why=f"{why}; {_CHOICES}", candidates=tuple(_judged(c, _beside_void(c)) for c in mine)
         )
     return Create(why="no invoice has this number for this customer", others=tuple(left))
 
@@ -132,6 +135,12 @@ def _is_stray(billed: Billed, candidate: InvoiceCandidate, taken: Mapping[str, s
         and candidate.provider_entity_id not in taken
         and _objection(billed, candidate, taken) is not None
     )
+
+
+def _beside_void(candidate: InvoiceCandidate) -> str:
+    if candidate.status is InvoiceStatus.VOID:
+        return "cancelled or voided"
+    return "has this invoice's number, and was not made for it here"
 
 
 def _judged(candidate: InvoiceCandidate, why: str) -> Judged:

@@ -96,6 +96,17 @@ def test_a_void_one_is_not_adopted_and_none_is_made_beside_it_unasked() -> None:
     assert isinstance(match_invoice(OURS, [void, there("r2")], taken={}), Adopt)
 
 
+def test_one_that_lives_beside_ours_which_is_void_is_told_from_it() -> None:
+    """Somebody may have made their own and voided ours, or ours for another reason: only a person knows."""
+    void = there("r1", marker="fp:inv_1", status=InvoiceStatus.VOID)
+    asked = match_invoice(OURS, [void, there("r2")], taken={})
+    assert isinstance(asked, Ask)
+    assert asked.kind == "inactive"
+    assert "another one with the number INV-1 is not" in asked.why
+    told = {judged.candidate.provider_entity_id: judged.why for judged in asked.candidates}
+    assert told == {"r1": "cancelled or voided", "r2": "has this invoice's number, and was not made for it here"}
+
+
 def test_a_lost_create_is_recognised_as_created_and_nothing_else_is() -> None:
     found = recovered_invoice(OURS, [there()])
     assert isinstance(found, Adopt)
