@@ -4,6 +4,10 @@ https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files: a checkpoi
 that moment, and every delivery behind it, for 15 to 20 ms. A passive one on another connection blocks nobody. Since the
 log is begun anew only once all of it was copied and flushed, the writer copies the little that has come meanwhile, and
 flushes only that: the rest was flushed here (storage/sqlite/datafile.py).
+
+A flush that fails is told once: the system then takes the pages for written, the next flush succeeds, and the log,
+which still has them, would be begun anew (https://wiki.postgresql.org/wiki/Fsync_Errors). So nothing is written after
+one, and the log is kept for the process that comes next, which copies all of it again.
 """
 
 import sqlite3
@@ -54,10 +58,10 @@ class Checkpoints:
             self._wanted.set()
         if self._long:
             self._long = False
-            _copy(connection)
+            self._copy(connection)
 
     def stop(self) -> None:
-        """End the thread."""
+        """Copy no more, and close the connection, unless the log has to stay."""
         self._ended = True
         self._wanted.set()
         self._thread.join()
@@ -68,25 +72,40 @@ class Checkpoints:
         except Exception:  # noqa: BLE001 - SQLite's own net is there; the writer tells what is wrong with the file
             return
         self._file.hold()
-        while True:
+        while not self._ended:
             self._wanted.wait()
             self._wanted.clear()
-            if self._ended:
-                break
-            length = _copy(connection)
-            began = time.monotonic()
+            if not (self._ended or self._file.lost):
+                self._go_on(connection)
+        if self._file.lost:
+            threading.Thread(target=_stay, args=(connection,), name="sqlite-log-keeper", daemon=True).start()
+        else:
+            connection.close()
+
+    def _go_on(self, connection: sqlite3.Connection) -> None:
+        length = self._copy(connection)
+        began = time.monotonic()
+        self._file.flush()
+        if length >= LONG_PAGES:
+            self._copy(connection)  # what has come meanwhile, so that next to nothing is left for the writer
             self._file.flush()
-            if length >= LONG_PAGES:
-                _copy(connection)  # what has come meanwhile, so that next to nothing is left for the writer
-                self._file.flush()
-                self._long = True
-            time.sleep(min(FLUSHES * (time.monotonic() - began), LONGEST_REST))
-        connection.close()
+            self._long = True
+        time.sleep(min(FLUSHES * (time.monotonic() - began), LONGEST_REST))
+
+    def _copy(self, connection: sqlite3.Connection) -> int:
+        """Copy what no reader still needs; return the pages in the log. A disk that is full tells the next commit."""
+        try:
+            return _copied(connection)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_FSYNC:
+                self._file.lost = True
+            return 0
 
 
-def _copy(connection: sqlite3.Connection) -> int:
-    """Copy what no reader still needs; return the pages in the log. A disk in trouble tells the next commit."""
-    try:
-        return int(connection.execute(_COPY).fetchone()[1])
-    except sqlite3.Error:
-        return 0
+def _stay(_: sqlite3.Connection) -> None:
+    """Have a connection open until the process ends: the last one that is closed removes the log."""
+    threading.Event().wait()
+
+
+def _copied(connection: sqlite3.Connection) -> int:
+    return int(connection.execute(_COPY).fetchone()[1])

@@ -22,6 +22,7 @@ from storage.sqlite.readers import Readers
 
 T = TypeVar("T")
 
+LOST = "the disk did not keep what was written to it; look at the disk, then start again: the log still has everything"
 COMMIT_BYTES, DELIVERY_BYTES, PIECE_BYTES = 36_000, 8_000, 16_000
 """What goes to the log with each commit, since a page is written whole: nine pages; with each of its deliveries, beside
 the body; and with each piece of work."""
@@ -139,6 +140,8 @@ class Database:
     def _assert_usable(self) -> None:
         if not self._usable:
             raise StoreUnavailableError("the store is not open")
+        if self._data_file.lost:
+            raise StoreUnavailableError(LOST)
 
     # The writer's thread ---------------------------------------------------------------------------------------
 
@@ -197,7 +200,7 @@ class Database:
                 _look(connection, batch)
             if not deliveries and not pieces:
                 return False
-            self._assert_same_file()
+            self._assert_sound()
             carry_out(connection, deliveries, pieces, self._insert)
         except BaseException as error:  # noqa: BLE001 - whatever it was, nothing was committed and all must be told
             end(connection)
@@ -231,8 +234,13 @@ class Database:
         if told:
             self.changes.note()
 
-    def _assert_same_file(self) -> None:
-        """Refuse to write into a file that nobody will find again: one that was deleted or replaced while in use."""
+    def _assert_sound(self) -> None:
+        """Refuse to write into a file that nobody will find again: one that was deleted or replaced while in use.
+
+        And beside a log that must not be begun anew.
+        """
+        if self._data_file.lost:
+            raise StoreUnavailableError(LOST)
         if _identity(self._name) != self._file:
             raise StoreUnavailableError("the database file was deleted or replaced while in use; start again")
 

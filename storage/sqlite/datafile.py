@@ -27,11 +27,13 @@ _lock = threading.Lock()
 
 
 class DataFile:
-    """One database's hold on its file. An optimisation only: what fails here, SQLite finds out by itself."""
+    """One database's hold on its file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._identity: tuple[int, int] | None = None
+        self.lost = False
+        """Whether the disk did not take something that was copied from the log: see storage/sqlite/checkpoints.py."""
 
     def hold(self) -> None:
         """Take hold of the file, which must be there. Without it, `flush` does nothing."""
@@ -49,12 +51,12 @@ class DataFile:
             self._identity = identity
 
     def flush(self) -> None:
-        """Wait until the disk has all that was written to the file."""
+        """Wait until the disk has all that was written to the file, or note that it is lost."""
         if self._identity is not None:
             try:
                 _flush(_held[self._identity].descriptor)
-            except OSError:  # the next checkpoint that has copied all flushes too, and its commit tells
-                return
+            except OSError:
+                self.lost = True
 
     def release(self) -> None:
         """Let go, once all connections of this database are closed."""

@@ -1,6 +1,7 @@
 """The write-ahead log is copied beside the writer: it stays short while deliveries pour in, and loses none of them."""
 
 import asyncio
+import errno
 import os
 import sqlite3
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.errors import StoreUnavailableError
 from storage.sqlite import checkpoints, datafile
 from storage.sqlite.store import SqliteStore
 from storage.testing.making import make_delivery
@@ -84,6 +86,54 @@ async def test_a_store_that_closes_takes_no_locks_from_another_in_the_process(tm
     assert path.with_name(path.name + "-wal").exists()
     await stays.close()
     assert not path.with_name(path.name + "-wal").exists()
+
+
+@pytest.mark.parametrize("by", ["us", "SQLite"])
+async def test_what_the_disk_did_not_keep_is_copied_again_by_the_next_process(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flush fails, and what it was for is gone, as it is on Linux: nothing is written any more, and the log stays."""
+    path, before = tmp_path / "store.db", tmp_path / "before.db"
+    store = SqliteStore(path)
+    await store.open()
+    before.write_bytes(path.read_bytes())
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def refuse_sqlite(_: sqlite3.Connection) -> None:
+        raise an_error(sqlite3.SQLITE_IOERR_FSYNC)
+
+    monkeypatch.setattr(checkpoints, "_copied", refuse_sqlite if by == "SQLite" else lambda _: 0)
+    if by == "us":
+        monkeypatch.setattr(datafile, "_flush", refuse)
+    acknowledged: list[str] = []
+
+    async def pour() -> None:
+        for turn in range(ROUNDS * TOGETHER):
+            delivery_id, _ = await store.add_delivery(make_delivery(f"msg_{turn}", body=BODY))
+            acknowledged.append(delivery_id)
+
+    with pytest.raises(StoreUnavailableError, match="did not keep"):
+        await pour()
+    with pytest.raises(StoreUnavailableError, match="did not keep"):
+        await store.list_deliveries()
+    await store.close()
+    left = tmp_path / "left"
+    left.mkdir()
+    (left / "store.db").write_bytes(before.read_bytes())
+    (left / "store.db-wal").write_bytes(path.with_name("store.db-wal").read_bytes())
+    with sqlite3.connect(left / "store.db") as db:
+        found = db.execute("SELECT delivery_id FROM deliveries JOIN bodies USING (number)")
+        assert {row[0] for row in found} >= set(acknowledged) != set()
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+def an_error(code: int) -> sqlite3.Error:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    return error
 
 
 async def test_a_reader_that_stays_makes_the_log_long_and_nothing_worse(tmp_path: Path) -> None:
