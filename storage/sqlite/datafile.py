@@ -59,9 +59,9 @@ class DataFile:
                 self.lost = True
 
     def release(self) -> None:
-        """Let go, once all connections of this database are closed."""
+        """Let go, once all connections of this database are closed; never of a file whose log has to stay locked."""
         with _lock:
-            if self._identity is None:
+            if self._identity is None or self.lost:
                 return
             held = _held[self._identity]
             held.holders -= 1
