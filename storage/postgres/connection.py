@@ -13,11 +13,13 @@ COMMAND_TIMEOUT = 30.0
 # Set by a statement, since what stands between may know no such parameters of a connection; `remote_apply` is stronger.
 # A node that stands still in the middle of a transaction must not hold up the others. LZ4, where the server was built
 # with it, takes a tenth of the time of the server's own compression, which is else a quarter of what a delivery costs.
+# No question of ours takes as long as it takes to compile one, which the server thinks of where it cannot estimate.
 _SET = """
 SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
                                         WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false) AS commits,
        set_config('lock_timeout', '10s', false), set_config('idle_in_transaction_session_timeout', '15s', false),
-       set_config('application_name', 'ledgergate', false), current_setting('fsync') AS fsync,
+       set_config('application_name', 'ledgergate', false), set_config('jit', 'off', false),
+       current_setting('fsync') AS fsync,
        (SELECT set_config(name, 'lz4', false) FROM pg_settings
          WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals))"""
 
