@@ -72,10 +72,12 @@ class Checkpoints:
         except Exception:  # noqa: BLE001 - SQLite's own net is there; the writer tells what is wrong with the file
             return
         self._file.hold()
-        while not self._ended:
+        while True:
             self._wanted.wait()
             self._wanted.clear()
-            if not (self._ended or self._file.lost):
+            if self._ended:
+                break
+            if not self._file.lost:
                 self._go_on(connection)
         if self._file.lost:
             threading.Thread(target=_stay, args=(connection,), name="sqlite-log-keeper", daemon=True).start()
