@@ -15,8 +15,8 @@ demo: install ## signed webhooks through a sandbox, start to finish; KEEP=1 leav
 run: install ## serve with what is configured
 	@$(PY) run.py serve
 
-test: install-dev ## the whole suite, three files at a time; PYTEST_ARGS adds options
-	@$(PY) -m pytest -n 3 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+test: install-dev ## the whole suite, four files at a time; PYTEST_ARGS adds options
+	@$(PY) -m pytest -n 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: install-dev ## what has to pass before a commit: lint, types, import rules, tests, docs
 	@$(MAKE) --no-print-directory lint
