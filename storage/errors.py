@@ -22,7 +22,10 @@ class StoreUnavailableError(StorageError):
     code = "store_unavailable"
     title = "Store unavailable"
     cause = "The database cannot be written: the disk is full or read-only, the file is locked, or the server is gone."
-    resolution = "Free the disk or bring the database back; senders repeat what was not acknowledged."
+    resolution = (
+        "Free the disk or bring the database back, and start again where the answer says so; senders repeat what was "
+        "not acknowledged."
+    )
 
 
 class OverloadedError(StorageError):
