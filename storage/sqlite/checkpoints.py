@@ -77,8 +77,7 @@ class Checkpoints:
             self._wanted.clear()
             if self._ended:
                 break
-            if not self._file.lost:
-                self._go_on(connection)
+            self._go_on(connection)
         if self._file.lost:
             threading.Thread(target=_stay, args=(connection,), name="sqlite-log-keeper", daemon=True).start()
         else:
@@ -95,7 +94,12 @@ class Checkpoints:
         time.sleep(min(FLUSHES * (time.monotonic() - began), LONGEST_REST))
 
     def _copy(self, connection: sqlite3.Connection) -> int:
-        """Copy what no reader still needs; return the pages in the log. A disk that is full tells the next commit."""
+        """Copy what no reader still needs; return the pages in the log. A disk that is full tells the next commit.
+
+        Nothing after something was lost, in whichever thread: a copy that is complete lets the log be begun anew.
+        """
+        if self._file.lost:
+            return 0
         try:
             return _copied(connection)
         except sqlite3.Error as error:
